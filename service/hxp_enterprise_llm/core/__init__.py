@@ -1,0 +1,1 @@
+"""What every part of Citadel stands on: errors and exit codes."""

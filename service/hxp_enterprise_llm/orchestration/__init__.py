@@ -1,0 +1,1 @@
+"""Up, plan, converge, artifacts, toolchain: what drives the environment."""

@@ -1,0 +1,1 @@
+"""The contract: typed models of an environment, its outputs and its roles."""

@@ -1,0 +1,59 @@
+"""Environment: the only description of an environment."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from hxp_enterprise_llm.schemas.base import CitadelModel
+from hxp_enterprise_llm.schemas.hosts import Host, HostName
+from hxp_enterprise_llm.schemas.infrastructure_services import InfrastructureServices
+from hxp_enterprise_llm.schemas.integration_services import IntegrationServices
+from hxp_enterprise_llm.schemas.listeners import Listener, Listeners
+from hxp_enterprise_llm.schemas.models import Model, ModelName
+from hxp_enterprise_llm.schemas.provider import Provider
+from hxp_enterprise_llm.schemas.state import State
+
+
+class Environment(CitadelModel):
+    """Everything about one environment, as one YAML file describes it."""
+
+    schema_version: Literal[1] = Field(alias="schema", description="Version of this document's form.")
+    provider: Provider
+    state: State = State()
+    hosts: dict[HostName, Host]
+    models: dict[ModelName, Model] = Field(default_factory=dict)
+    listeners: Listeners = Listeners()
+    infrastructure_services: InfrastructureServices = InfrastructureServices()
+    integration_services: IntegrationServices = IntegrationServices()
+
+    def port(self, listener: str) -> int:
+        """Return the port of a listener by its name in section `listeners`."""
+        own = getattr(self.listeners, listener)
+        if isinstance(own, Listener):
+            return own.port
+        services, stores = self.infrastructure_services, self.integration_services
+        return {
+            "gateway": services.api_gateway.port,
+            "prometheus": services.monitoring.prometheus_port,
+            "postgres": stores.database.port,
+            "redis": stores.cache.port,
+        }[listener]
+
+    def hosts_with(self, role: str) -> tuple[str, ...]:
+        """Return the names of the hosts that carry a role, in the file's order."""
+        return tuple(name for name, host in self.hosts.items() if role in host.roles)
+
+    def models_on(self, host: str) -> dict[str, Model]:
+        """Return the enabled models that a vllm host serves, in the file's order.
+
+        Replicas are dealt round: model number i takes `replicas` hosts from the i-th on.
+        """
+        engines = self.hosts_with("vllm")
+        enabled = [(name, model) for name, model in self.models.items() if model.enabled]
+        return {
+            name: model
+            for index, (name, model) in enumerate(enabled)
+            if host in {engines[(index + k) % len(engines)] for k in range(min(model.replicas, len(engines)))}
+        }

@@ -1,0 +1,37 @@
+"""A host: what it does and how big it is."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from hxp_enterprise_llm.schemas.base import Bytes, CitadelModel
+
+RoleName = Literal[
+    "vllm", "gateway", "postgres", "redis", "prometheus", "alertmanager", "exporters"
+]
+HostName = Annotated[str, StringConstraints(pattern=r"^[a-z]([a-z0-9-]{0,30}[a-z0-9])?$")]
+
+
+class Host(CitadelModel):
+    """One machine of the environment. Role `base` is on every host and is not written."""
+
+    roles: tuple[RoleName, ...] = Field(description="What runs here; at least one.")
+    memory: Bytes = Field(description="Memory, such as 8GiB; local: the container's limit.")
+    cpus: float | None = Field(
+        default=None, gt=0, description="CPUs; local: not limited when absent."
+    )
+    accelerator: Literal["cpu", "cuda", "rocm"] = Field(
+        default="cpu", description="Which build of vLLM runs here."
+    )
+    accelerator_memory: Bytes | None = Field(
+        default=None, description="Memory of one accelerator, such as 80GiB."
+    )
+    accelerators: int = Field(default=0, ge=0, description="How many accelerators the host has.")
+    address: str | None = Field(
+        default=None, description="Address or name; required by provider ssh, refused by local."
+    )
+    host_key: str | None = Field(
+        default=None, description="Pinned public SSH host key, `type base64` (provider ssh)."
+    )

@@ -1,0 +1,74 @@
+"""Section `infrastructure_services` (KT-01)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from hxp_enterprise_llm.schemas.base import CitadelModel, Seconds
+from hxp_enterprise_llm.schemas.reference import SecretReference
+
+
+class ApiGateway(CitadelModel):
+    """The gateway: the one door for users."""
+
+    port: int = Field(default=8000, ge=1, le=65535, description="TCP port of the gateway.")
+    host: str = Field(default="0.0.0.0", description="Address that it binds on its host.")
+    workers: int = Field(default=4, ge=1, le=64, description="Processes on a gateway host.")
+    timeout: Seconds = Field(default=300.0, gt=0, description="Seconds a request may take in all.")
+    max_connections: int = Field(default=1000, ge=1, description="Open connections a worker.")
+    rate_limit_rps: int | None = Field(
+        default=1000, ge=1, description="Requests a second of a gateway; null for no limit."
+    )
+    enable_ssl: bool | None = Field(
+        default=None, description="Derived from listeners.gateway.tls; refused when it differs."
+    )
+    enable_auth: Literal[True] = Field(default=True, description="A key is always required.")
+    key: SecretReference = Field(
+        default="generated:gateway/key", description="The first virtual key."
+    )
+
+
+class Monitoring(CitadelModel):
+    """Prometheus, Alertmanager and, later, Grafana."""
+
+    prometheus_port: int = Field(default=9090, ge=1, le=65535)
+    grafana_port: int = Field(default=3000, ge=1, le=65535)
+    health_check_interval: Seconds = Field(default=30.0, gt=0)
+    metrics_collection_interval: Seconds = Field(default=15.0, gt=0)
+    alerting_enabled: bool = True
+    dashboard_auto_discovery: bool = True
+
+
+class Configuration(CitadelModel):
+    """The configuration of services on their hosts."""
+
+    config_path: str = "/opt/citadel/config"
+    environment: str | None = Field(
+        default=None, description="Derived: the environment's name; refused when it differs."
+    )
+    hot_reload: bool = True
+    validation_enabled: Literal[True] = True
+    secret_management: Literal[True] = True
+    backup_enabled: bool = True
+
+
+class Storage(CitadelModel):
+    """Paths of models, data, cache and backups on hosts (H-06)."""
+
+    model_storage_path: str = "/opt/models"
+    data_storage_path: str = "/opt/data"
+    cache_storage_path: str = "/opt/cache"
+    backup_storage_path: str = "/opt/backups"
+    max_storage_gb: int = Field(default=1000, ge=1, description="Gigabytes.")
+    compression_enabled: bool = True
+
+
+class InfrastructureServices(CitadelModel):
+    """KT-01."""
+
+    api_gateway: ApiGateway = ApiGateway()
+    monitoring: Monitoring = Monitoring()
+    configuration: Configuration = Configuration()
+    storage: Storage = Storage()

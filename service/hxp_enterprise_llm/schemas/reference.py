@@ -1,0 +1,28 @@
+"""References to secrets: what stands in the tree instead of a value (D8)."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, WithJsonSchema
+
+_FORM = re.compile(r"(?P<scheme>vault|file|env|generated):(?P<rest>\S+)")
+
+
+def _check(value: str) -> str:
+    if _FORM.fullmatch(value) is None:
+        raise ValueError(
+            "write a reference (generated:NAME, file:PATH, env:NAME or vault:PATH#KEY), "
+            "never the secret itself"
+        )
+    return value
+
+
+def scheme(reference: str) -> str:
+    """Return `vault`, `file`, `env` or `generated`."""
+    return reference.partition(":")[0]
+
+
+_SCHEMA: dict[str, Any] = {"type": "string", "pattern": _FORM.pattern.replace("?P<scheme>", "").replace("?P<rest>", "")}
+SecretReference = Annotated[str, AfterValidator(_check), WithJsonSchema(_SCHEMA)]

@@ -1,0 +1,20 @@
+"""Where the state of the stack is kept (D7)."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from hxp_enterprise_llm.schemas.base import CitadelModel
+
+
+class State(CitadelModel):
+    """Backend and secrets provider of Pulumi for this environment."""
+
+    backend: str | None = Field(
+        default=None,
+        description="Pulumi backend URL, such as s3://bucket; `.citadel/` of the checkout when absent.",
+    )
+    secrets_provider: str = Field(
+        default="passphrase",
+        description="Pulumi secrets provider: passphrase, awskms://…, hashivault://…",
+    )
