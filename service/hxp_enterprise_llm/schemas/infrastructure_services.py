@@ -38,6 +38,12 @@ class Monitoring(CitadelModel):
     health_check_interval: Seconds = Field(default=30.0, gt=0)
     metrics_collection_interval: Seconds = Field(default=15.0, gt=0)
     alerting_enabled: bool = True
+    alert_webhook_url: str | None = Field(
+        default=None, description="Where Alertmanager posts alerts as JSON; nowhere when absent."
+    )
+    alert_webhook_token: SecretReference | None = Field(
+        default=None, description="Bearer token of that webhook."
+    )
     dashboard_auto_discovery: bool = True
 
 
