@@ -1,0 +1,89 @@
+"""What is wrong in an environment file: where, what, and what to write instead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from hxp_enterprise_llm.core.exceptions import RefusedError
+
+KeyPath = tuple[str | int, ...]
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A position in a file; line and column count from 1."""
+
+    file: Path
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{shown(self.file)}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One finding. Holds no value of the file, so that no secret can get out with it."""
+
+    code: str
+    place: Place
+    path: KeyPath
+    message: str
+    fix: str
+    severity: Severity = "error"
+
+    def __str__(self) -> str:
+        head = f"{self.place}  {dotted(self.path)}".rstrip()
+        return f"{head}\n  {self.severity} {self.code}: {self.message}\n  {self.fix}"
+
+    def as_data(self) -> dict[str, Any]:
+        """Return plain data for `--output json`."""
+        return {
+            "code": self.code,
+            "severity": self.severity,
+            "file": shown(self.place.file),
+            "line": self.place.line,
+            "column": self.place.column,
+            "path": dotted(self.path),
+            "message": self.message,
+            "fix": self.fix,
+        }
+
+
+class InvalidEnvironmentError(RefusedError):
+    """An environment file has errors; holds all of them."""
+
+    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
+        self.diagnostics = tuple(diagnostics)
+        super().__init__(render(self.diagnostics))
+
+
+def dotted(path: KeyPath) -> str:
+    """Return `hosts.llm-1.roles.0` for a path of keys."""
+    return ".".join(str(part) for part in path)
+
+
+def shown(file: Path) -> str:
+    """Return a path as people want it: relative where it lies below the current folder."""
+    try:
+        return str(file.relative_to(Path.cwd()))
+    except ValueError:
+        return str(file)
+
+
+def render(diagnostics: Sequence[Diagnostic]) -> str:
+    """Return all findings, in the order of files and lines, and the closing line."""
+    errors = sum(item.severity == "error" for item in diagnostics)
+    lines = [str(item) for item in diagnostics]
+    if errors:
+        lines.append(f"{counted(errors, 'error')}; nothing was changed.")
+    return "\n".join(lines)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return `1 error` or `2 errors`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,191 @@
+"""Reads an environment file: extends, merges, validates; all errors at once, with their lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from hxp_enterprise_llm.configuration.diagnostics import (
+    Diagnostic,
+    InvalidEnvironmentError,
+    KeyPath,
+    Place,
+)
+from hxp_enterprise_llm.configuration.document import Document, read_document
+from hxp_enterprise_llm.configuration.fields import accepts_null
+from hxp_enterprise_llm.configuration.merge import Origin, Origins, merge, merge_origins, value_at
+from hxp_enterprise_llm.configuration.messages import diagnostics_of, suggest
+from hxp_enterprise_llm.orchestration.paths import checkout
+from hxp_enterprise_llm.schemas.environment import Environment
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A document after merging, before its values are checked."""
+
+    path: Path
+    data: dict[str, Any]
+    origins: Origins
+    problems: tuple[Diagnostic, ...] = ()
+    files: tuple[Path, ...] = ()
+
+    def place(self, path: KeyPath) -> Place:
+        """Return where a key stands; for one that stands nowhere, its nearest parent."""
+        for length in range(len(path), 0, -1):
+            origin = self.origins.get(path[:length])
+            if origin is not None:
+                return origin.place
+        return Place(self.path, 1, 1)
+
+
+@dataclass(frozen=True)
+class LoadedEnvironment:
+    """A valid environment, and where each of its values was written."""
+
+    name: str
+    path: Path
+    environment: Environment
+    origins: dict[KeyPath, Origin]
+    draft: Draft
+    warnings: tuple[Diagnostic, ...] = field(default=())
+
+
+def load(name_or_path: str) -> LoadedEnvironment:
+    """Read, merge and check an environment.
+
+    Args:
+        name_or_path: `local` for stacks/environments/local.yaml; what ends in .yaml is a path.
+
+    Raises:
+        InvalidEnvironmentError: The file is missing or has errors; names all of them.
+    """
+    path = locate(name_or_path)
+    draft = read(path)
+    environment, problems = validate(draft)
+    problems = (*draft.problems, *problems)
+    if environment is None or any(item.severity == "error" for item in problems):
+        raise InvalidEnvironmentError(_in_order(problems))
+    return LoadedEnvironment(path.stem, path, environment, draft.origins, draft, problems)
+
+
+def locate(name_or_path: str) -> Path:
+    """Return the file of an environment by its name or path.
+
+    Raises:
+        InvalidEnvironmentError: There is none of that name.
+    """
+    if name_or_path.endswith((".yaml", ".yml")):
+        return Path(name_or_path).absolute()
+    folder = checkout() / "stacks" / "environments"
+    path = folder / f"{name_or_path}.yaml"
+    if not path.is_file():
+        names = sorted(file.stem for file in folder.glob("*.yaml"))
+        hint = suggest(name_or_path, names) or f"There are: {', '.join(names)}."
+        raise InvalidEnvironmentError(
+            [Diagnostic("C001", Place(path, 1, 1), (), "there is no such environment.", hint)]
+        )
+    return path
+
+
+def read(path: Path) -> Draft:
+    """Read a file and all that it extends, and merge them; faults of form are in `problems`."""
+    chain, problems = _chain(path)
+    data: dict[str, Any] = {}
+    origins: Origins = {}
+    for document in reversed(chain):
+        origins = merge_origins(origins, data, document)
+        data = merge(data, document.data)
+        problems = [*document.problems, *problems]
+    data.pop("extends", None)
+    files = tuple(document.path for document in chain)
+    return Draft(path, _without_removed(data, origins), origins, tuple(problems), files)
+
+
+def validate(draft: Draft) -> tuple[Environment | None, tuple[Diagnostic, ...]]:
+    """Check types and keys; return the environment, or what is wrong."""
+    if any(problem.code == "C001" for problem in draft.problems):
+        return None, ()
+    try:
+        return Environment.model_validate(draft.data), ()
+    except ValidationError as error:
+        return None, tuple(diagnostics_of(error, Environment, draft.data, draft.place))
+
+
+def _chain(path: Path) -> tuple[list[Document], list[Diagnostic]]:
+    chain: list[Document] = []
+    problems: list[Diagnostic] = []
+    following: Path | None = path
+    while following is not None:
+        document = read_document(following)
+        chain.append(document)
+        following, problem = _extended(document, [item.path.resolve() for item in chain])
+        if problem is not None:
+            problems.append(problem)
+    return chain, problems
+
+
+def _extended(document: Document, seen: list[Path]) -> tuple[Path | None, Diagnostic | None]:
+    wanted = document.data.get("extends")
+    if wanted is None:
+        return None, None
+    place = document.places[("extends",)]
+    if not isinstance(wanted, str):
+        return None, _extends_problem(
+            place, "`extends` is not a text.", "Name one file: `extends: base`."
+        )
+    file = wanted if wanted.endswith((".yaml", ".yml")) else f"{wanted}.yaml"
+    path = document.path.parent / file
+    if path.resolve() in seen:
+        return None, _extends_problem(
+            place, "the files extend each other in a circle.", "Take one `extends` out."
+        )
+    if not path.is_file():
+        return None, _extends_problem(
+            place,
+            f"there is no file {file} beside this one.",
+            "Name a file beside this one, or give a relative path that ends in .yaml.",
+        )
+    return path, None
+
+
+def _extends_problem(place: Place, message: str, fix: str) -> Diagnostic:
+    return Diagnostic("C005", place, ("extends",), message, fix)
+
+
+def _without_removed(data: dict[str, Any], origins: Origins) -> dict[str, Any]:
+    """Take out the keys that a file removed by null from what it extends."""
+    removed = [
+        path
+        for path, origin in origins.items()
+        if origin.overrode
+        and _is_null(data, path)
+        and not accepts_null(Environment, path, data)
+        and isinstance(path[-1], str)
+    ]
+    for path in removed:
+        del origins[path]
+    return dict(_pruned(data, set(removed), ()))
+
+
+def _pruned(data: dict[str, Any], removed: set[KeyPath], at: KeyPath) -> Iterator[tuple[str, Any]]:
+    for key, value in data.items():
+        path = (*at, key)
+        if path in removed:
+            continue
+        yield key, dict(_pruned(value, removed, path)) if isinstance(value, dict) else value
+
+
+def _is_null(data: Any, path: KeyPath) -> bool:
+    try:
+        return value_at(data, path) is None
+    except KeyError:
+        return False
+
+
+def _in_order(problems: tuple[Diagnostic, ...]) -> list[Diagnostic]:
+    unique = dict.fromkeys(problems)
+    return sorted(unique, key=lambda item: (str(item.place.file), item.place.line, item.path != ()))

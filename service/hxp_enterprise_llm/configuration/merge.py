@@ -1,0 +1,72 @@
+"""How a file goes over the file that it extends; the rules are in docs/concepts/configuration.md."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from hxp_enterprise_llm.configuration.diagnostics import KeyPath, Place
+from hxp_enterprise_llm.configuration.document import Document
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a key's value comes from, and what it replaced, nearest first."""
+
+    place: Place
+    overrode: tuple[tuple[Place, Any], ...] = ()
+
+
+Origins = dict[KeyPath, Origin]
+
+
+def merge(base: Any, over: Any) -> Any:
+    """Return `over` laid over `base`: maps merge deep, all else replaces; neither is changed."""
+    if not (isinstance(base, dict) and isinstance(over, dict)):
+        return over
+    merged = dict(base)
+    for key, value in over.items():
+        merged[key] = merge(base[key], value) if key in base else value
+    return merged
+
+
+def value_at(data: Any, path: KeyPath) -> Any:
+    """Return the value under a path.
+
+    Raises:
+        KeyError: There is none.
+    """
+    for part in path:
+        if isinstance(data, dict) and part in data:
+            data = data[part]
+        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
+            data = data[part]
+        else:
+            raise KeyError(part)
+    return data
+
+
+def merge_origins(base: Origins, data: Any, over: Document) -> Origins:
+    """Return the origins after `over` went over `data`, whose origins are `base`."""
+    replaced = {path for path in over.places if _replaces(data, over, path)}
+    origins = {
+        path: origin
+        for path, origin in base.items()
+        if not any(path[:length] in replaced for length in range(1, len(path) + 1))
+    }
+    for path, place in over.places.items():
+        before = base.get(path)
+        if before is not None and path in replaced:
+            history = ((before.place, value_at(data, path)), *before.overrode)
+            origins[path] = Origin(place, history)
+        else:
+            origins[path] = Origin(place)
+    return origins
+
+
+def _replaces(data: Any, over: Document, path: KeyPath) -> bool:
+    try:
+        below = value_at(data, path)
+    except KeyError:
+        return False
+    return not (isinstance(below, dict) and isinstance(value_at(over.data, path), dict))

@@ -1,0 +1,166 @@
+"""Turns pydantic's errors into sentences that say what to write; never repeats a value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from hxp_enterprise_llm.configuration.diagnostics import Diagnostic, KeyPath, Place
+from hxp_enterprise_llm.configuration.fields import choices, field_at, fields_of, models_at
+
+_WANTED = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "string": "a text",
+    "dict": "a map of keys",
+    "model": "a map of keys",
+    "tuple": "a list",
+    "list": "a list",
+    "date": "a date such as 2027-01-31",
+}
+_LIMITS = {
+    "greater_than": ("gt", "more than"),
+    "greater_than_equal": ("ge", "at least"),
+    "less_than": ("lt", "less than"),
+    "less_than_equal": ("le", "at most"),
+}
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """Return `Did you mean x?` for the nearest known word, or nothing."""
+    near = get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"Did you mean {near[0]}?" if near else ""
+
+
+def diagnostics_of(
+    error: ValidationError,
+    model: type[BaseModel],
+    data: dict[str, Any],
+    place: Callable[[KeyPath], Place],
+) -> Iterator[Diagnostic]:
+    """Yield one finding for each key that pydantic refused.
+
+    Args:
+        error: What validation raised.
+        model: The model of the whole document.
+        data: The document.
+        place: Says where a key stands.
+    """
+    seen: set[KeyPath] = set()
+    for item in error.errors(include_input=False, include_url=False):
+        path = path_of(item, data)
+        if path not in seen:
+            seen.add(path)
+            code, message, fix = _sentence(item, path, model, data)
+            yield Diagnostic(code, place(path), path, message, fix)
+
+
+def path_of(item: ErrorDetails, data: Any) -> KeyPath:
+    """Return the path of the key at fault: pydantic's location less the names of union members."""
+    path: list[str | int] = []
+    for part in item["loc"]:
+        if isinstance(data, dict) and part in data:
+            path.append(part)
+            data = data[part]
+        elif isinstance(data, list) and isinstance(part, int):
+            path.append(part)
+            data = data[part] if part < len(data) else None
+    if item["type"] == "missing":
+        path.append(item["loc"][-1])
+    elif item["type"].startswith("union_tag"):
+        path.append("kind")
+    return tuple(path)
+
+
+def _sentence(
+    item: ErrorDetails, path: KeyPath, model: type[BaseModel], data: Any
+) -> tuple[str, str, str]:
+    kind, key = item["type"], str(path[-1]) if path else ""
+    if kind == "extra_forbidden":
+        known = _known(model, path[:-1], data)
+        return "C003", "unknown key.", suggest(key, known) or f"Known here: {', '.join(known)}."
+    if kind in {"missing", "union_tag_not_found"}:
+        return "C004", "this key is missing.", _what(model, path, data)
+    if item["loc"][-1] == "[key]":
+        return "C006", "this is not a name.", _name_fix(item)
+    return "C006", *_value(item, path, model, data)
+
+
+def _value(
+    item: ErrorDetails, path: KeyPath, model: type[BaseModel], data: Any
+) -> tuple[str, str]:
+    kind, context = item["type"], item.get("ctx", {})
+    stem = kind.rsplit("_", 1)[0].split("_", 1)[0]
+    if kind == "value_error":
+        return "the value has another form.", _capital(str(context["error"]))
+    if kind in {"literal_error", "union_tag_invalid"}:
+        return _choice(item, path, model, data)
+    if kind in _LIMITS:
+        name, words = _LIMITS[kind]
+        return "the value is out of bounds.", f"Write {words} {context[name]}."
+    if kind == "string_pattern_mismatch":
+        return "the text has another form.", _name_fix(item)
+    if stem in _WANTED:
+        return "the value has the wrong type.", f"Write {_WANTED[stem]}."
+    return "the value is refused.", _capital(item["msg"])
+
+
+def _choice(
+    item: ErrorDetails, path: KeyPath, model: type[BaseModel], data: Any
+) -> tuple[str, str]:
+    known = [
+        choice for found in models_at(model, path[:-1], None) for choice in _choices(found, path)
+    ]
+    known = list(dict.fromkeys(known)) or list(_plain_choices(model, path, data))
+    expected = item.get("ctx", {}).get("expected") or item.get("ctx", {}).get("expected_tags", "")
+    written = _text_at(data, path)
+    near = suggest(written, known)
+    return "the value is not one of those allowed.", near or f"Write {expected}."
+
+
+def _choices(found: Any, path: KeyPath) -> tuple[str, ...]:
+    if isinstance(found, type) and issubclass(found, BaseModel):
+        field = fields_of(found).get(str(path[-1]))
+        return choices(field.annotation) if field is not None else ()
+    return ()
+
+
+def _plain_choices(model: type[BaseModel], path: KeyPath, data: Any) -> Iterator[str]:
+    for found in models_at(model, path, data):
+        yield from choices(found)
+
+
+def _text_at(data: Any, path: KeyPath) -> str:
+    for part in path:
+        if isinstance(data, dict):
+            data = data.get(part)
+        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
+            data = data[part]
+    return data if isinstance(data, str) else ""
+
+
+def _known(model: type[BaseModel], path: KeyPath, data: Any) -> list[str]:
+    return [
+        key
+        for found in models_at(model, path, data)
+        if isinstance(found, type) and issubclass(found, BaseModel)
+        for key in fields_of(found)
+    ]
+
+
+def _what(model: type[BaseModel], path: KeyPath, data: Any) -> str:
+    field = field_at(model, path, data)
+    return f"Write it: {field.description}" if field and field.description else "Write it."
+
+
+def _name_fix(item: ErrorDetails) -> str:
+    return f"Write a text of the form {item.get('ctx', {}).get('pattern', '')}"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
