@@ -1,1 +1,1 @@
-
+"""The `citadel` command, one module a noun."""

@@ -1,1 +1,1 @@
-
+"""What every part may use: processes, files."""

@@ -23,7 +23,7 @@ def write_atomic(path: Path, content: bytes | str, *, mode: int = 0o644) -> None
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(name, path)
+        Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise

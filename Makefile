@@ -1,0 +1,39 @@
+# Two commands matter: `make up` and `make test`. `make help` lists the rest.
+ENVIRONMENT ?= local
+citadel := .venv/bin/citadel
+python := .venv/bin/python
+export CITADEL_PHASES_BEFORE := 2
+
+.DEFAULT_GOAL := help
+.PHONY: help up down check test bench generate format bootstrap
+
+help: ## Show this list.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+bootstrap: ## Debian packages, uv and the locked Python environment (done by the others).
+	@tools/bootstrap
+
+up: bootstrap ## Bring up ENVIRONMENT (local): from a bare machine to a model's answer.
+	@$(citadel) up $(ENVIRONMENT)
+
+down: bootstrap ## Remove ENVIRONMENT with its data; asks first (YES=1 does not).
+	@$(citadel) destroy $(ENVIRONMENT) $(if $(YES),--yes)
+
+check: bootstrap ## Lint, types, unit tests, generated files fresh; under a minute.
+	@.venv/bin/ruff check --quiet .
+	@.venv/bin/ruff format --check --quiet .
+	@.venv/bin/mypy --no-error-summary
+	@$(python) -m hxp_enterprise_llm.configuration.generate --check
+	@$(python) -m pytest -q tests/unit
+
+test: check ## Every layer on real engines, hosts and daemons.
+	@$(python) -m pytest tests
+
+bench: bootstrap ## Measure the figures of docs/benchmarks.md.
+	@$(python) -m pytest tests/bench --bench
+
+generate: bootstrap ## Write what is generated from the models.
+	@$(python) -m hxp_enterprise_llm.configuration.generate
+
+format: bootstrap ## Format the code.
+	@.venv/bin/ruff check --fix --quiet . && .venv/bin/ruff format --quiet .

@@ -1,0 +1,117 @@
+"""What people see: phases with a live line on a terminal, plain lines elsewhere, tables, JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import Any, TextIO
+
+import typer
+
+Report = Callable[[str], None]
+
+
+class Output(StrEnum):
+    """Forms that a command prints in."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+OutputOption = typer.Option("--output", help="text for people, json for programs.")
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as people write them: `0.4 s`, `12 s`, `3 m 31 s`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} m {rest:02d} s" if minutes else f"{rest} s"
+
+
+def print_json(data: Any) -> None:
+    """Print one JSON document on stdout."""
+    typer.echo(json.dumps(data, indent=2, default=str))
+
+
+def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows under headings; columns are aligned, nothing is cut off in a pipe."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+    table = Table(*headings, box=box.SIMPLE_HEAD if sys.stdout.isatty() else None, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+
+
+class Phase:
+    """One numbered step: takes reports while it runs, then one closing line."""
+
+    def __init__(self, live: Report) -> None:
+        self._live = live
+        self.summary = ""
+        self.unchanged = False
+
+    def report(self, text: str) -> None:
+        """Show what the phase does now."""
+        self._live(text)
+
+    def done(self, summary: str, *, unchanged: bool = False) -> None:
+        """Set the closing line; `unchanged` marks it with `=`."""
+        self.summary, self.unchanged = summary, unchanged
+
+
+class Phases:
+    """Prints numbered phases to a stream; knows the time that each took.
+
+    Args:
+        names: All phases, in order.
+        before: How many numbered phases somebody else has printed already.
+        stream: Where to print; standard error when JSON goes to standard output.
+    """
+
+    def __init__(self, names: Sequence[str], *, before: int, stream: TextIO) -> None:
+        self._names, self._before, self._stream = tuple(names), before, stream
+        self._terminal = stream.isatty()
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[Phase]:
+        """Run one phase; on an error its line says that it failed and the error goes on."""
+        started = time.monotonic()
+        phase = Phase(lambda text: self._show(name, text, started))
+        self._show(name, "…", started)
+        try:
+            yield phase
+        except BaseException:
+            self._close(name, "failed", started)
+            raise
+        self._close(name, ("= " if phase.unchanged else "") + phase.summary, started)
+
+    def _head(self, name: str) -> str:
+        number = self._before + self._names.index(name) + 1
+        return f"{number:>2}/{self._before + len(self._names)} {name:<12}"
+
+    def _show(self, name: str, text: str, started: float) -> None:
+        if self._terminal:
+            line = f"{self._head(name)} {text}  {duration(time.monotonic() - started)}"
+            self._stream.write("\r\x1b[2K" + line[: os.get_terminal_size().columns - 1])
+        elif text != "…":
+            self._stream.write(f"{self._head(name)} {text}\n")
+        self._stream.flush()
+
+    def _close(self, name: str, text: str, started: float) -> None:
+        self.seconds[name] = time.monotonic() - started
+        start = "\r\x1b[2K" if self._terminal else ""
+        self._stream.write(
+            f"{start}{self._head(name)} {text:<58} {duration(self.seconds[name]):>9}\n"
+        )
+        self._stream.flush()

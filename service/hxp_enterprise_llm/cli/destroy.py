@@ -1,0 +1,47 @@
+"""`citadel destroy`: removes an environment, after saying what will be gone."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from hxp_enterprise_llm.cli.console import Phases
+from hxp_enterprise_llm.cli.target import EnvironmentArgument, open_target
+from hxp_enterprise_llm.core.exceptions import RefusedError
+
+
+def destroy(
+    environment: EnvironmentArgument,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask; for scripts.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be removed and end.")
+    ] = False,
+) -> None:
+    """Remove an environment with its data.
+
+    Examples: citadel destroy local --dry-run · citadel destroy local --yes
+    """
+    from hxp_enterprise_llm.orchestration.lock import exclusive
+
+    target = open_target(environment)
+    target.stack.recover()
+    gone = target.stack.resources()
+    if not gone:
+        typer.echo(f"{target.name} has nothing to remove.")
+        return
+    typer.echo(f"This removes {target.name}: {len(gone)} resources, data included.")
+    for line in gone:
+        typer.echo(f"  {line}")
+    if dry_run:
+        return
+    if not yes:
+        if not sys.stdin.isatty():
+            raise RefusedError("destroy asks first", next_step="Give --yes in scripts.")
+        typer.confirm(f"Remove {target.name} and all its data?", abort=True)
+    phases = Phases(["destroy"], before=0, stream=sys.stdout)
+    with exclusive(target.name, f"citadel destroy {target.name}"), phases.phase("destroy") as phase:
+        target.stack.destroy(phase.report)
+        phase.done(f"{target.name} is gone")

@@ -1,0 +1,81 @@
+"""What verify asks of Prometheus: are all targets up, has each daemon a real series."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.parse
+import urllib.request
+from dataclasses import dataclass
+from typing import Any
+
+from hxp_enterprise_llm.core.exceptions import CitadelError, UnreachableError
+from hxp_enterprise_llm.orchestration.endpoints import Endpoint
+
+_TIMEOUT = 10.0
+# One series that only the daemon itself, at work, can make; by the role whose exporter has it.
+REAL_SERIES = {
+    "base": "node_cpu_seconds_total",
+    "vllm": "vllm:generation_tokens_total",
+    "engine_proxy": "haproxy_backend_http_responses_total",
+    "gateway": "citadel_gateway_requests_total",
+    "postgres": "pg_stat_database_xact_commit",
+    "redis": "redis_commands_processed_total",
+    "prometheus": "prometheus_tsdb_head_samples_appended_total",
+    "alertmanager": "alertmanager_config_last_reload_successful",
+}
+
+
+@dataclass(frozen=True)
+class Target:
+    """One scrape target as Prometheus sees it."""
+
+    job: str
+    instance: str
+    health: str
+    error: str
+
+
+class Prometheus:
+    """Reads one Prometheus over its HTTP API."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._url = endpoint.url
+        # Never through a proxy: these are hosts of ours.
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def targets(self) -> list[Target]:
+        """Return every active target."""
+        data = self._get("/api/v1/targets?state=active")
+        return [
+            Target(t["labels"]["job"], t["labels"]["instance"], t["health"], t["lastError"])
+            for t in data["activeTargets"]
+        ]
+
+    def settled(self, wait: float) -> list[Target]:
+        """Return the targets once none is down or unknown, or as they are after `wait` seconds."""
+        deadline = time.monotonic() + wait
+        while True:
+            targets = self.targets()
+            if targets and all(target.health == "up" for target in targets):
+                return targets
+            if time.monotonic() > deadline:
+                return targets
+            time.sleep(0.5)
+
+    def count(self, series: str) -> int:
+        """Return how many series of a name there are now."""
+        query = urllib.parse.urlencode({"query": f'count({{__name__="{series}"}})'})
+        result = self._get(f"/api/v1/query?{query}")["result"]
+        return int(result[0]["value"][1]) if result else 0
+
+    def _get(self, path: str) -> dict[str, Any]:
+        try:
+            with self._opener.open(self._url + path, timeout=_TIMEOUT) as response:
+                document = json.load(response)
+        except OSError as error:
+            raise UnreachableError(f"Prometheus at {self._url} does not answer: {error}") from None
+        if document["status"] != "success":
+            raise CitadelError(f"Prometheus at {self._url} refused {path}: {document['error']}")
+        data: dict[str, Any] = document["data"]
+        return data

@@ -1,0 +1,181 @@
+"""Does the environment do what it is for? Questions, health, units, targets and series."""
+
+from __future__ import annotations
+
+import time
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from hxp_enterprise_llm.core.exceptions import CitadelError
+from hxp_enterprise_llm.orchestration import question
+from hxp_enterprise_llm.orchestration.endpoints import Endpoint, endpoints, gateway
+from hxp_enterprise_llm.orchestration.metrics import REAL_SERIES, Prometheus
+from hxp_enterprise_llm.orchestration.probe import probe
+from hxp_enterprise_llm.orchestration.remote import Remote
+from hxp_enterprise_llm.schemas.environment import Environment
+from hxp_enterprise_llm.schemas.outputs import FleetOutputs
+
+_HEALTH = {
+    "gateway": ("gateway", ("/health/live", "/health/ready")),
+    "prometheus": ("prometheus", ("/-/healthy", "/-/ready")),
+    "alertmanager": ("alertmanager", ("/-/healthy", "/-/ready")),
+}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at."""
+
+    kind: str
+    subject: str
+    ok: bool
+    detail: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is verified: an environment, its hosts, and the ways to them."""
+
+    environment: Environment
+    fleet: FleetOutputs
+    remote: Remote
+    key: str
+
+
+def verify(target: Target, report: Callable[[str], None]) -> list[Check]:
+    """Run every check; one that fails does not keep the others from running.
+
+    Args:
+        target: The environment.
+        report: Takes a short text of what is checked now.
+    """
+    report("asking the models")
+    checks = _answers(target)
+    report("health endpoints")
+    checks += _health(target)
+    report("units on hosts")
+    checks += _units(target)
+    report("Prometheus targets and series")
+    return checks + _metrics(target)
+
+
+def _check(kind: str, subject: str, look: Callable[[], str]) -> Check:
+    started = time.monotonic()
+    try:
+        detail, ok = look(), True
+    except CitadelError as error:
+        detail, ok = error.message, False
+    return Check(kind, subject, ok, detail, time.monotonic() - started)
+
+
+def _answers(target: Target) -> list[Check]:
+    if not target.environment.hosts_with("gateway"):
+        return []
+    door, checks = gateway(target.environment, target.fleet), []
+    for name, model in target.environment.models.items():
+        served = model.served_name or name
+        if not model.enabled:
+            continue
+        if model.task == "embed":
+            checks.append(
+                _check("answer", f"{served} embedding", partial(_embed, target, door, served))
+            )
+            continue
+        checks.append(
+            _check("answer", f"{served} plain", partial(_ask, target, door, served, stream=False))
+        )
+        checks.append(
+            _check("answer", f"{served} streamed", partial(_ask, target, door, served, stream=True))
+        )
+    return checks
+
+
+def _ask(target: Target, door: Endpoint, model: str, *, stream: bool) -> str:
+    answer = question.ask(door, target.key, model, stream=stream)
+    first = (
+        f", first after {answer.first_token_seconds:.2f} s" if answer.first_token_seconds else ""
+    )
+    return f"{answer.text[:60]!r} in {answer.seconds:.1f} s{first}"
+
+
+def _embed(target: Target, door: Endpoint, model: str) -> str:
+    return f"{len(question.embed(door, target.key, model, question.QUESTION))} dimensions"
+
+
+def _health(target: Target) -> list[Check]:
+    checks = []
+    for role, (listener, paths) in _HEALTH.items():
+        for endpoint in endpoints(target.environment, target.fleet, role, listener):
+            for path in paths:
+                subject = f"{endpoint.host} {role} {path}"
+                checks.append(_check("health", subject, partial(_get, endpoint.url + path)))
+    return checks
+
+
+def _get(url: str) -> str:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=10) as response:
+            return f"{response.status}"
+    except OSError as error:
+        raise CitadelError(f"{url}: {error}") from None
+
+
+def _units(target: Target) -> list[Check]:
+    started, checks = time.monotonic(), []
+    for host, states in probe(target.remote, list(target.environment.hosts)).items():
+        seconds = time.monotonic() - started
+        if isinstance(states, CitadelError):
+            checks.append(Check("unit", host, ok=False, detail=states.message, seconds=seconds))
+            continue
+        missing = {"base", *target.environment.hosts[host].roles} - {s.service for s in states}
+        checks += [
+            Check("unit", f"{host} {role}", ok=False, detail="not applied", seconds=seconds)
+            for role in sorted(missing)
+        ]
+        checks += [
+            Check("unit", f"{host} {s.unit}", s.ok, f"{s.active} {s.health}".strip(), seconds)
+            for s in states
+        ]
+    return checks
+
+
+def _metrics(target: Target) -> list[Check]:
+    checks = []
+    interval = target.environment.infrastructure_services.monitoring.metrics_collection_interval
+    for endpoint in endpoints(target.environment, target.fleet, "prometheus", "prometheus"):
+        prometheus = Prometheus(endpoint)
+        started = time.monotonic()
+        try:
+            found = prometheus.settled(wait=3 * interval)
+        except CitadelError as error:
+            return [Check("target", endpoint.host, ok=False, detail=error.message, seconds=0.0)]
+        seconds = time.monotonic() - started
+        checks += [
+            Check("target", f"{t.job} {t.instance}", t.health == "up", t.error or t.health, seconds)
+            for t in found
+        ]
+        checks += [
+            _check("series", series, partial(_series, prometheus, series))
+            for series in _expected_series(target.environment)
+        ]
+    return checks
+
+
+def _expected_series(environment: Environment) -> list[str]:
+    roles = {"base", *(role for host in environment.hosts.values() for role in host.roles)}
+    if "vllm" in roles:
+        roles.add("engine_proxy")
+    if "exporters" not in roles:
+        roles -= {"postgres", "redis"}
+    return [series for role, series in REAL_SERIES.items() if role in roles]
+
+
+def _series(prometheus: Prometheus, series: str) -> str:
+    found = prometheus.count(series)
+    if not found:
+        raise CitadelError("no such series yet")
+    return f"{found} series"

@@ -1,0 +1,35 @@
+"""Phases as people read them in a pipe."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from hxp_enterprise_llm.cli.console import Phases, duration
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.42, "0.4 s"), (12.3, "12 s"), (60, "1 m 00 s"), (211, "3 m 31 s")]
+)
+def test_durations_read_as_people_write_them(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_a_phase_prints_its_number_its_reports_and_its_end() -> None:
+    stream = io.StringIO()
+    phases = Phases(["hosts", "converge"], before=2, stream=stream)
+    with phases.phase("converge") as phase:
+        phase.report("base on llm-1")
+        phase.done("8 roles on 4 hosts", unchanged=True)
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == " 4/4 converge     base on llm-1"
+    assert lines[1].startswith(" 4/4 converge     = 8 roles on 4 hosts")
+    assert "converge" in phases.seconds
+
+
+def test_a_failing_phase_says_so_and_lets_the_error_through() -> None:
+    stream = io.StringIO()
+    with pytest.raises(RuntimeError), Phases(["hosts"], before=0, stream=stream).phase("hosts"):
+        raise RuntimeError
+    assert " 1/1 hosts        failed" in stream.getvalue()
