@@ -24,6 +24,10 @@ class LocalProvider(CitadelModel):
         default="full",
         description="`full` has the roles' Debian packages baked in; `bare` only systemd, Python and SSH.",
     )
+    internal: bool = Field(
+        default=False,
+        description="Hosts reach each other and the controller, nothing else; no port is published.",
+    )
 
 
 class SshProvider(CitadelModel):

@@ -1,0 +1,1 @@
+"""Components: cloud-neutral arguments in, hosts out; one noun a file."""

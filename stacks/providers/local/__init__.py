@@ -1,0 +1,1 @@
+"""Provider `local`: hosts are podman containers that run systemd (D2)."""

@@ -1,0 +1,103 @@
+"""What an image of a host is made of; its tag is the digest of exactly this."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pkgutil
+from importlib import import_module
+from typing import Literal
+
+from hxp_enterprise_llm.schemas import roles
+from hxp_enterprise_llm.schemas.roles.role import RoleData
+
+Flavour = Literal["full", "bare"]
+SUITE = "bookworm"
+ARCHIVE = "http://deb.debian.org/debian"
+BASE_PACKAGES = (
+    "systemd",
+    "systemd-sysv",
+    "dbus",
+    "python3",
+    "python3-apt",
+    "ca-certificates",
+    "iproute2",
+    "openssh-server",
+    "sudo",
+    "procps",
+)
+USER = "citadel"
+
+# Hosts keep their SSH keys on a volume of their own, so that a replaced host stays itself.
+IDENTITY = "/etc/citadel/identity"
+_PREPARE = f"""
+set -eu
+export DEBIAN_FRONTEND=noninteractive
+printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d
+chmod 755 /usr/sbin/policy-rc.d
+"""
+_INSTALL = """
+apt-get -qq update
+apt-get -qq -y --no-install-recommends install $PACKAGES
+"""
+_FINISH = f"""
+id {USER} >/dev/null 2>&1 || useradd --create-home --shell /bin/bash {USER}
+install -d -m 0700 -o {USER} -g {USER} /home/{USER}/.ssh
+echo '{USER} ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/{USER}
+chmod 440 /etc/sudoers.d/{USER}
+install -d -m 0755 /opt/citadel/store /opt/citadel/venvs /opt/data /opt/backups
+install -d -m 0700 {IDENTITY}
+cat > /etc/ssh/sshd_config.d/citadel.conf <<'CONF'
+HostKey {IDENTITY}/ssh_host_ed25519_key
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+PermitRootLogin no
+AllowUsers {USER}
+UseDNS no
+CONF
+rm -f /etc/ssh/ssh_host_* /usr/sbin/policy-rc.d
+rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb
+: > /etc/machine-id
+systemctl enable ssh.service
+systemctl mask apt-daily.timer apt-daily-upgrade.timer systemd-timesyncd.service \\
+  sys-kernel-debug.mount sys-kernel-tracing.mount systemd-logind.service console-getty.service
+"""
+SCRIPTS = (_PREPARE, _INSTALL, _FINISH)
+
+
+def role_packages() -> tuple[str, ...]:
+    """Return the Debian packages of every role, as their models' defaults say."""
+    found: set[str] = set()
+    for module in pkgutil.iter_modules(roles.__path__):
+        loaded = import_module(f"{roles.__name__}.{module.name}")
+        for value in vars(loaded).values():
+            if isinstance(value, type) and issubclass(value, RoleData):
+                found.update(value.model_fields["packages"].get_default(call_default_factory=True))
+    return tuple(sorted(found))
+
+
+def packages(flavour: Flavour) -> tuple[str, ...]:
+    """Return the packages of a flavour beyond the base system's."""
+    return role_packages() if flavour == "full" else ()
+
+
+def base_reference() -> str:
+    """Return the name and tag of the base image."""
+    return f"localhost/citadel-base:{_digest(SUITE, *BASE_PACKAGES)}"
+
+
+def reference(flavour: Flavour) -> str:
+    """Return the name and tag of a flavour's image."""
+    content = (base_reference(), flavour, *SCRIPTS, *packages(flavour))
+    return f"localhost/citadel-host:{flavour}-{_digest(*content)}"
+
+
+def script(flavour: Flavour) -> str:
+    """Return the shell script that turns the base image into a flavour's image."""
+    names = " ".join(packages(flavour))
+    install = _INSTALL.replace("$PACKAGES", names) if names else ""
+    return _PREPARE + install + _FINISH
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]

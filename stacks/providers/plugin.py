@@ -1,0 +1,234 @@
+"""A Pulumi provider plugin over typed resources: the engine's gRPC on one side, models on the other.
+
+Protocol: `pulumi.proto` of the Pulumi SDK. A plugin of our own instead of a dynamic provider keeps
+code out of the state and the state apart from the version of Python.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import grpc
+from google.protobuf import empty_pb2, json_format, struct_pb2
+from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, plugin_pb2, provider_pb2
+from pulumi.runtime.proto import provider_pb2_grpc as rpc
+from pydantic import ValidationError
+
+from hxp_enterprise_llm import __version__
+from hxp_enterprise_llm.core.exceptions import CitadelError
+from hxp_enterprise_llm.schemas.base import CitadelModel
+
+Report = Callable[[str], None]
+Properties = dict[str, Any]
+Inputs = TypeVar("Inputs", bound=CitadelModel)
+
+_UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+_THREADS = 32
+
+
+@dataclass(frozen=True)
+class Found(Generic[Inputs]):
+    """An object as it is now: what its inputs would have to be, and its outputs."""
+
+    inputs: Inputs
+    outputs: Properties
+
+
+class Resource(Generic[Inputs]):
+    """One kind of object. Subclasses say how it is made, looked at, changed and removed."""
+
+    inputs: type[Inputs]
+    replace_on: frozenset[str] = frozenset()
+
+    def check(self, inputs: Inputs) -> None:
+        """Refuse inputs that cannot work on this machine.
+
+        Raises:
+            CitadelError: What is wrong and what to do.
+        """
+
+    def create(self, inputs: Inputs, report: Report) -> tuple[str, Properties]:
+        """Make the object, or adopt what an interrupted run left; return its id and outputs."""
+        raise NotImplementedError
+
+    def read(self, identity: str, inputs: Inputs) -> Found[Inputs] | None:
+        """Return the object as it is, or None when it is gone."""
+        raise NotImplementedError
+
+    def update(self, identity: str, inputs: Inputs, report: Report) -> Properties:
+        """Bring an object to its inputs without replacing it; return its outputs."""
+        raise NotImplementedError
+
+    def delete(self, identity: str, inputs: Inputs) -> None:
+        """Remove the object; one that is gone already is fine."""
+        raise NotImplementedError
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of inputs that are not the same, sorted."""
+    return tuple(
+        sorted(key for key in {*old, *new} if old.get(key) != new.get(key) and key[:2] != "__")
+    )
+
+
+class Plugin(rpc.ResourceProviderServicer):
+    """Serves the resources of one provider.
+
+    Args:
+        package: The package's name in type tokens.
+        resources: Type name → how it works.
+        engine: Address of the engine, to show progress; empty for none.
+    """
+
+    def __init__(self, package: str, resources: Mapping[str, Resource[Any]], engine: str) -> None:
+        self._package = package
+        self._resources = dict(resources)
+        self._engine = engine_pb2_grpc.EngineStub(grpc.insecure_channel(engine)) if engine else None
+
+    def GetPluginInfo(self, request: Any, context: Any) -> Any:  # noqa: ARG002, D102, N802
+        return plugin_pb2.PluginInfo(version=__version__)
+
+    def GetSchema(self, request: Any, context: Any) -> Any:  # noqa: ARG002, D102, N802
+        return provider_pb2.GetSchemaResponse(
+            schema=f'{{"name": "{self._package}", "version": "{__version__}"}}'
+        )
+
+    def CheckConfig(self, request: Any, context: Any) -> Any:  # noqa: ARG002, D102, N802
+        return provider_pb2.CheckResponse(inputs=request.news)
+
+    def DiffConfig(self, request: Any, context: Any) -> Any:  # noqa: ARG002, D102, N802
+        return provider_pb2.DiffResponse(changes=provider_pb2.DiffResponse.DIFF_NONE)
+
+    def Configure(self, request: Any, context: Any) -> Any:  # noqa: ARG002, D102, N802
+        return provider_pb2.ConfigureResponse(supportsPreview=True)
+
+    def Cancel(self, request: Any, context: Any) -> Any:  # noqa: ARG002, D102, N802
+        return empty_pb2.Empty()
+
+    def Check(self, request: Any, context: Any) -> Any:  # noqa: ARG002, D102, N802
+        resource, news = self._resource(request.urn), _plain(request.news)
+        response = provider_pb2.CheckResponse(inputs=request.news)
+        if _UNKNOWN in str(news):
+            return response
+        try:
+            resource.check(resource.inputs.model_validate(news))
+        except ValidationError as error:
+            for problem in error.errors(include_url=False, include_input=False):
+                name = ".".join(str(part) for part in problem["loc"])
+                response.failures.add(property=name, reason=problem["msg"])
+        except CitadelError as error:
+            response.failures.add(reason=str(error))
+        return response
+
+    def Diff(self, request: Any, context: Any) -> Any:  # noqa: ARG002, D102, N802
+        resource = self._resource(request.urn)
+        changed = differences(_plain(request.old_inputs), _plain(request.news))
+        kinds = provider_pb2.DiffResponse
+        return kinds(
+            changes=kinds.DIFF_SOME if changed else kinds.DIFF_NONE,
+            diffs=changed,
+            replaces=[name for name in changed if name in resource.replace_on],
+            # Names and addresses are fixed, so the old one has to go first.
+            deleteBeforeReplace=True,
+        )
+
+    def Create(self, request: Any, context: Any) -> Any:  # noqa: D102, N802
+        resource, given = self._resource(request.urn), _plain(request.properties)
+        if request.preview:
+            return provider_pb2.CreateResponse(properties=request.properties)
+        with _explained(context):
+            inputs = resource.inputs.model_validate(given)
+            identity, outputs = resource.create(inputs, self._report(request.urn))
+            return provider_pb2.CreateResponse(id=identity, properties=_struct(given | outputs))
+
+    def Read(self, request: Any, context: Any) -> Any:  # noqa: D102, N802
+        resource, given = self._resource(request.urn), _plain(request.inputs)
+        with _explained(context):
+            found = resource.read(request.id, resource.inputs.model_validate(given))
+            if found is None:
+                return provider_pb2.ReadResponse()
+            inputs = found.inputs.model_dump(mode="json")
+            return provider_pb2.ReadResponse(
+                id=request.id, inputs=_struct(inputs), properties=_struct(inputs | found.outputs)
+            )
+
+    def Update(self, request: Any, context: Any) -> Any:  # noqa: D102, N802
+        resource, given = self._resource(request.urn), _plain(request.news)
+        if request.preview:
+            return provider_pb2.UpdateResponse(properties=request.news)
+        with _explained(context):
+            inputs = resource.inputs.model_validate(given)
+            outputs = resource.update(request.id, inputs, self._report(request.urn))
+            return provider_pb2.UpdateResponse(properties=_struct(given | outputs))
+
+    def Delete(self, request: Any, context: Any) -> Any:  # noqa: D102, N802
+        resource = self._resource(request.urn)
+        with _explained(context):
+            resource.delete(request.id, resource.inputs.model_validate(_plain(request.old_inputs)))
+        return empty_pb2.Empty()
+
+    def _resource(self, urn: str) -> Resource[Any]:
+        return self._resources[urn.split("::")[2].rpartition(":")[2]]
+
+    def _report(self, urn: str) -> Report:
+        def report(text: str) -> None:
+            if self._engine is not None:
+                self._engine.Log(
+                    engine_pb2.LogRequest(
+                        severity=engine_pb2.INFO, message=text, urn=urn, ephemeral=True
+                    )
+                )
+
+        return report
+
+
+class _explained:  # noqa: N801
+    """Hands expected errors to the engine as their own text, without a traceback."""
+
+    def __init__(self, context: Any) -> None:
+        self._context = context
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: Any) -> None:
+        if isinstance(error, (CitadelError, ValidationError)):
+            self._context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
+
+
+def serve(package: str, resources: Mapping[str, Resource[Any]]) -> None:
+    """Serve a provider on a free port of loopback, printed as the engine expects, until killed."""
+    engine = sys.argv[-1] if len(sys.argv) > 1 else ""
+    server = grpc.server(ThreadPoolExecutor(max_workers=_THREADS))
+    rpc.add_ResourceProviderServicer_to_server(Plugin(package, resources, engine), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    sys.stdout.write(f"{port}\n")
+    sys.stdout.flush()
+    server.wait_for_termination()
+
+
+def _plain(struct: Any) -> Properties:
+    values: Properties = json_format.MessageToDict(struct)
+    return {key: _number(value) for key, value in values.items() if key[:2] != "__"}
+
+
+def _number(value: Any) -> Any:
+    """Give integers back their type: JSON of the engine knows only floating point."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, list):
+        return [_number(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _number(item) for key, item in value.items()}
+    return value
+
+
+def _struct(values: Properties) -> struct_pb2.Struct:
+    struct = struct_pb2.Struct()
+    json_format.ParseDict(values, struct)
+    return struct
