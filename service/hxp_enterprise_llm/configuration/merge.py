@@ -1,4 +1,4 @@
-"""How a file goes over the file that it extends; the rules are in docs/concepts/configuration.md."""
+"""How a file goes over the file that it extends (docs/concepts/configuration.md has the rules)."""
 
 from __future__ import annotations
 
@@ -37,13 +37,14 @@ def value_at(data: Any, path: KeyPath) -> Any:
         KeyError: There is none.
     """
     for part in path:
-        if isinstance(data, dict) and part in data:
-            data = data[part]
-        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
-            data = data[part]
-        else:
+        if part not in (data if isinstance(data, dict) else range(_length(data))):
             raise KeyError(part)
+        data = data[part]
     return data
+
+
+def _length(data: Any) -> int:
+    return len(data) if isinstance(data, list) else 0
 
 
 def merge_origins(base: Origins, data: Any, over: Document) -> Origins:

@@ -91,9 +91,7 @@ def _sentence(
     return "C006", *_value(item, path, model, data)
 
 
-def _value(
-    item: ErrorDetails, path: KeyPath, model: type[BaseModel], data: Any
-) -> tuple[str, str]:
+def _value(item: ErrorDetails, path: KeyPath, model: type[BaseModel], data: Any) -> tuple[str, str]:
     kind, context = item["type"], item.get("ctx", {})
     stem = kind.rsplit("_", 1)[0].split("_", 1)[0]
     if kind == "value_error":

@@ -7,26 +7,48 @@ from typing import Literal
 from pydantic import Field
 
 from hxp_enterprise_llm.schemas.base import CitadelModel
+from hxp_enterprise_llm.schemas.engine import Engine
 from hxp_enterprise_llm.schemas.hosts import Host, HostName
 from hxp_enterprise_llm.schemas.infrastructure_services import InfrastructureServices
 from hxp_enterprise_llm.schemas.integration_services import IntegrationServices
 from hxp_enterprise_llm.schemas.listeners import Listener, Listeners
 from hxp_enterprise_llm.schemas.models import Model, ModelName
+from hxp_enterprise_llm.schemas.performance_targets import PerformanceTargets
 from hxp_enterprise_llm.schemas.provider import Provider
+from hxp_enterprise_llm.schemas.service_network import ServiceNetwork
 from hxp_enterprise_llm.schemas.state import State
+from hxp_enterprise_llm.schemas.waivers import Waiver
 
 
 class Environment(CitadelModel):
     """Everything about one environment, as one YAML file describes it."""
 
-    schema_version: Literal[1] = Field(alias="schema", description="Version of this document's form.")
-    provider: Provider
-    state: State = State()
-    hosts: dict[HostName, Host]
-    models: dict[ModelName, Model] = Field(default_factory=dict)
-    listeners: Listeners = Listeners()
-    infrastructure_services: InfrastructureServices = InfrastructureServices()
-    integration_services: IntegrationServices = IntegrationServices()
+    schema_version: Literal[1] = Field(
+        alias="schema", description="Version of this document's form."
+    )
+    provider: Provider = Field(description="Who makes the hosts.")
+    state: State = Field(default=State(), description="Where the state of the stack is kept.")
+    hosts: dict[HostName, Host] = Field(min_length=1, description="Machines by their names.")
+    engine: Engine = Field(default=Engine(), description="What holds for vLLM on every host.")
+    models: dict[ModelName, Model] = Field(
+        default_factory=dict, description="What is served, by the names of the models."
+    )
+    listeners: Listeners = Field(default=Listeners(), description="Every port, with its `tls`.")
+    infrastructure_services: InfrastructureServices = Field(
+        default=InfrastructureServices(), description="Our own services (KT-01)."
+    )
+    service_network: ServiceNetwork = Field(
+        default=ServiceNetwork(), description="Addresses; all derived (KT-02)."
+    )
+    integration_services: IntegrationServices = Field(
+        default=IntegrationServices(), description="Stores and metrics (KT-03)."
+    )
+    performance_targets: PerformanceTargets = Field(
+        default=PerformanceTargets(), description="What monitoring measures against (KT-04)."
+    )
+    waivers: tuple[Waiver, ...] = Field(
+        default=(), description="Rules that do not hold here, why, and until when."
+    )
 
     def port(self, listener: str) -> int:
         """Return the port of a listener by its name in section `listeners`."""
@@ -55,5 +77,9 @@ class Environment(CitadelModel):
         return {
             name: model
             for index, (name, model) in enumerate(enabled)
-            if host in {engines[(index + k) % len(engines)] for k in range(min(model.replicas, len(engines)))}
+            if host
+            in {
+                engines[(index + k) % len(engines)]
+                for k in range(min(model.replicas, len(engines)))
+            }
         }

@@ -14,7 +14,10 @@ class ApiGateway(CitadelModel):
     """The gateway: the one door for users."""
 
     port: int = Field(default=8000, ge=1, le=65535, description="TCP port of the gateway.")
-    host: str = Field(default="0.0.0.0", description="Address that it binds on its host.")
+    host: str = Field(
+        default="0.0.0.0",  # noqa: S104 - the one door for users, by design
+        description="Address that it binds on its host.",
+    )
     workers: int = Field(default=4, ge=1, le=64, description="Processes on a gateway host.")
     timeout: Seconds = Field(default=300.0, gt=0, description="Seconds a request may take in all.")
     max_connections: int = Field(default=1000, ge=1, description="Open connections a worker.")
@@ -33,48 +36,74 @@ class ApiGateway(CitadelModel):
 class Monitoring(CitadelModel):
     """Prometheus, Alertmanager and, later, Grafana."""
 
-    prometheus_port: int = Field(default=9090, ge=1, le=65535)
-    grafana_port: int = Field(default=3000, ge=1, le=65535)
-    health_check_interval: Seconds = Field(default=30.0, gt=0)
-    metrics_collection_interval: Seconds = Field(default=15.0, gt=0)
-    alerting_enabled: bool = True
+    prometheus_port: int = Field(default=9090, ge=1, le=65535, description="TCP port.")
+    grafana_port: int = Field(default=3000, ge=1, le=65535, description="TCP port.")
+    health_check_interval: Seconds = Field(
+        default=30.0, gt=0, description="Seconds between two health checks."
+    )
+    metrics_collection_interval: Seconds = Field(
+        default=15.0, gt=0, description="Seconds between two scrapes."
+    )
+    alerting_enabled: bool = Field(default=True, description="Whether alerts are evaluated.")
     alert_webhook_url: str | None = Field(
         default=None, description="Where Alertmanager posts alerts as JSON; nowhere when absent."
     )
     alert_webhook_token: SecretReference | None = Field(
         default=None, description="Bearer token of that webhook."
     )
-    dashboard_auto_discovery: bool = True
+    dashboard_auto_discovery: bool = Field(
+        default=True, description="Whether dashboards of each role are found by themselves."
+    )
 
 
 class Configuration(CitadelModel):
     """The configuration of services on their hosts."""
 
-    config_path: str = "/opt/citadel/config"
+    config_path: str = Field(
+        default="/opt/citadel/config", description="Folder of configuration on hosts."
+    )
     environment: str | None = Field(
         default=None, description="Derived: the environment's name; refused when it differs."
     )
-    hot_reload: bool = True
-    validation_enabled: Literal[True] = True
-    secret_management: Literal[True] = True
-    backup_enabled: bool = True
+    hot_reload: bool = Field(
+        default=True, description="Whether services take a changed file without a restart."
+    )
+    validation_enabled: Literal[True] = Field(
+        default=True, description="Files are always validated before they are used."
+    )
+    secret_management: Literal[True] = Field(
+        default=True, description="Secrets are always references."
+    )
+    backup_enabled: bool = Field(default=True, description="Whether older revisions are kept.")
 
 
 class Storage(CitadelModel):
     """Paths of models, data, cache and backups on hosts (H-06)."""
 
-    model_storage_path: str = "/opt/models"
-    data_storage_path: str = "/opt/data"
-    cache_storage_path: str = "/opt/cache"
-    backup_storage_path: str = "/opt/backups"
-    max_storage_gb: int = Field(default=1000, ge=1, description="Gigabytes.")
-    compression_enabled: bool = True
+    model_storage_path: str = Field(
+        default="/opt/models", description="Folder of weights on hosts."
+    )
+    data_storage_path: str = Field(
+        default="/opt/data", description="Folder of the stores' data on hosts."
+    )
+    cache_storage_path: str = Field(
+        default="/opt/cache", description="Folder of what can be made again, on hosts."
+    )
+    backup_storage_path: str = Field(
+        default="/opt/backups", description="Folder of backups on hosts."
+    )
+    max_storage_gb: int = Field(
+        default=1000, ge=1, description="Gigabytes that models and data may take in all."
+    )
+    compression_enabled: bool = Field(default=True, description="Whether backups are compressed.")
 
 
 class InfrastructureServices(CitadelModel):
     """KT-01."""
 
-    api_gateway: ApiGateway = ApiGateway()
-    monitoring: Monitoring = Monitoring()
-    configuration: Configuration = Configuration()
-    storage: Storage = Storage()
+    api_gateway: ApiGateway = Field(default=ApiGateway(), description="The gateway.")
+    monitoring: Monitoring = Field(default=Monitoring(), description="Metrics and alerts.")
+    configuration: Configuration = Field(
+        default=Configuration(), description="The configuration of services on hosts."
+    )
+    storage: Storage = Field(default=Storage(), description="Paths on hosts.")

@@ -12,29 +12,38 @@ class Database(CitadelModel):
     """PostgreSQL."""
 
     host: str | None = Field(
-        default=None, description="Derived from the host with role postgres; refused when it differs."
+        default=None,
+        description="Derived from the host with role postgres; refused when it differs.",
     )
-    port: int = Field(default=5433, ge=1, le=65535)
-    database: str = "citadel_ai"
-    user: str = "citadel_admin"
-    password: SecretReference = "generated:postgres/citadel_admin"
-    connection_pool_size: int = Field(default=20, ge=1)
-    max_connections: int = Field(default=100, ge=1)
-    connection_timeout: Seconds = Field(default=30.0, gt=0)
-    query_timeout: Seconds = Field(default=60.0, gt=0)
+    port: int = Field(default=5433, ge=1, le=65535, description="TCP port.")
+    database: str = Field(default="citadel_ai", description="Name of the database.")
+    user: str = Field(default="citadel_admin", description="Owner of the database.")
+    password: SecretReference = Field(
+        default="generated:postgres/citadel_admin", description="Password of that owner."
+    )
+    connection_pool_size: int = Field(default=20, ge=1, description="Connections a client pool.")
+    max_connections: int = Field(default=100, ge=1, description="Connections of the server.")
+    connection_timeout: Seconds = Field(
+        default=30.0, gt=0, description="Seconds until a connection must stand."
+    )
+    query_timeout: Seconds = Field(
+        default=60.0, gt=0, description="Seconds that a statement may run."
+    )
 
 
 class VectorDatabase(CitadelModel):
     """Qdrant."""
 
-    host: str | None = None
-    port: int = Field(default=6333, ge=1, le=65535)
-    grpc_port: int = Field(default=6334, ge=1, le=65535)
-    prefer_grpc: bool = True
-    connection_pool_size: int = Field(default=10, ge=1)
-    max_connections: int = Field(default=50, ge=1)
-    timeout: Seconds = Field(default=30.0, gt=0)
-    batch_size: int = Field(default=1000, ge=1)
+    host: str | None = Field(
+        default=None, description="Derived: no role carries Qdrant yet; refused when written."
+    )
+    port: int = Field(default=6333, ge=1, le=65535, description="TCP port of HTTP.")
+    grpc_port: int = Field(default=6334, ge=1, le=65535, description="TCP port of gRPC.")
+    prefer_grpc: bool = Field(default=True, description="Whether clients take gRPC.")
+    connection_pool_size: int = Field(default=10, ge=1, description="Connections a client pool.")
+    max_connections: int = Field(default=50, ge=1, description="Connections of the server.")
+    timeout: Seconds = Field(default=30.0, gt=0, description="Seconds that a call may take.")
+    batch_size: int = Field(default=1000, ge=1, description="Vectors stored in one call.")
 
 
 class Cache(CitadelModel):
@@ -43,24 +52,32 @@ class Cache(CitadelModel):
     host: str | None = Field(
         default=None, description="Derived from the host with role redis; refused when it differs."
     )
-    port: int = Field(default=6379, ge=1, le=65535)
-    db: int = Field(default=0, ge=0, le=15)
-    password: SecretReference = "generated:redis/default"
-    connection_pool_size: int = Field(default=10, ge=1)
-    max_connections: int = Field(default=50, ge=1)
-    timeout: Seconds = Field(default=30.0, gt=0)
-    key_prefix: str = "citadel:"
-    ttl_default: Seconds = Field(default=3600.0, gt=0)
+    port: int = Field(default=6379, ge=1, le=65535, description="TCP port.")
+    db: int = Field(default=0, ge=0, le=15, description="Number of the database.")
+    password: SecretReference = Field(
+        default="generated:redis/default", description="Password of user default."
+    )
+    connection_pool_size: int = Field(default=10, ge=1, description="Connections a client pool.")
+    max_connections: int = Field(default=50, ge=1, description="Connections of the server.")
+    timeout: Seconds = Field(default=30.0, gt=0, description="Seconds that a call may take.")
+    key_prefix: str = Field(default="citadel:", description="Start of every key's name.")
+    ttl_default: Seconds = Field(
+        default=3600.0, gt=0, description="Seconds that an entry lives when nothing else is said."
+    )
 
 
 class Metrics(CitadelModel):
     """Prometheus and Grafana as their clients see them."""
 
-    prometheus_host: str | None = None
+    prometheus_host: str | None = Field(
+        default=None, description="Derived from the host with role prometheus."
+    )
     prometheus_port: int | None = Field(
         default=None, description="Derived from infrastructure_services.monitoring.prometheus_port."
     )
-    grafana_host: str | None = None
+    grafana_host: str | None = Field(
+        default=None, description="Derived: no role carries Grafana yet; refused when written."
+    )
     grafana_port: int | None = Field(
         default=None, description="Derived from infrastructure_services.monitoring.grafana_port."
     )
@@ -70,14 +87,15 @@ class Metrics(CitadelModel):
     )
     retention_days: int = Field(default=30, ge=1, description="Days that samples are kept.")
     alerting_enabled: bool | None = Field(
-        default=None, description="Derived from infrastructure_services.monitoring.alerting_enabled."
+        default=None,
+        description="Derived from infrastructure_services.monitoring.alerting_enabled.",
     )
 
 
 class IntegrationServices(CitadelModel):
     """KT-03."""
 
-    database: Database = Database()
-    vector_database: VectorDatabase = VectorDatabase()
-    cache: Cache = Cache()
-    metrics: Metrics = Metrics()
+    database: Database = Field(default=Database(), description="PostgreSQL.")
+    vector_database: VectorDatabase = Field(default=VectorDatabase(), description="Qdrant.")
+    cache: Cache = Field(default=Cache(), description="Redis.")
+    metrics: Metrics = Field(default=Metrics(), description="Prometheus and Grafana.")

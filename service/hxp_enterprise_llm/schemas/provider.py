@@ -12,7 +12,7 @@ from hxp_enterprise_llm.schemas.base import CitadelModel
 class LocalProvider(CitadelModel):
     """Hosts are podman containers that run systemd, on the controller itself."""
 
-    kind: Literal["local"]
+    kind: Literal["local"] = Field(description="Containers on this machine.")
     slot: int | None = Field(
         default=None,
         ge=0,
@@ -22,20 +22,20 @@ class LocalProvider(CitadelModel):
     )
     image: Literal["full", "bare"] = Field(
         default="full",
-        description="`full` has the roles' Debian packages baked in; `bare` only systemd, Python and SSH.",
+        description="`full` has the roles' Debian packages baked in; `bare` has systemd, Python, SSH.",
     )
     internal: bool = Field(
         default=False,
-        description="Hosts reach each other and the controller, nothing else; no port is published.",
+        description="Hosts reach each other and the controller only; no port is published.",
     )
 
 
 class SshProvider(CitadelModel):
     """Hosts exist already; they are checked and recorded, never made or destroyed."""
 
-    kind: Literal["ssh"]
+    kind: Literal["ssh"] = Field(description="Hosts that exist already.")
     user: str = Field(description="Account on every host that may become root without a password.")
-    port: int = Field(default=22, ge=1, le=65535)
+    port: int = Field(default=22, ge=1, le=65535, description="TCP port of SSH.")
     identity_file: str = Field(description="Private key, absolute or relative to the checkout.")
     bastion: str | None = Field(default=None, description="`user@host:port` to jump through.")
 

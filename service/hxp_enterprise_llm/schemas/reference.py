@@ -24,5 +24,8 @@ def scheme(reference: str) -> str:
     return reference.partition(":")[0]
 
 
-_SCHEMA: dict[str, Any] = {"type": "string", "pattern": _FORM.pattern.replace("?P<scheme>", "").replace("?P<rest>", "")}
+_SCHEMA: dict[str, Any] = {
+    "type": "string",
+    "pattern": _FORM.pattern.replace("?P<scheme>", "").replace("?P<rest>", ""),
+}
 SecretReference = Annotated[str, AfterValidator(_check), WithJsonSchema(_SCHEMA)]

@@ -12,7 +12,7 @@ class State(CitadelModel):
 
     backend: str | None = Field(
         default=None,
-        description="Pulumi backend URL, such as s3://bucket; `.citadel/` of the checkout when absent.",
+        description="Pulumi backend URL, such as s3://bucket; `.citadel/` when absent.",
     )
     secrets_provider: str = Field(
         default="passphrase",
