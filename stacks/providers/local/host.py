@@ -43,6 +43,8 @@ class HostInputs(CitadelModel):
     running: bool = True
 
 
+# Without shared mounts systemd cannot hand a service its credentials (LoadCredential=).
+INIT = ("/bin/sh", "-c", "mount --make-rshared / && exec /sbin/init")
 _IN_PLACE = frozenset({"authorized_key", "running", "memory", "cpus"})
 
 
@@ -117,7 +119,7 @@ class Host(Resource[HostInputs]):
             *("--volume", f"{inputs.store}:/opt/citadel/store:ro"),
             *("--volume", f"{inputs.venvs}:/opt/citadel/venvs"),
             *("--stop-signal", "SIGRTMIN+3", *label_arguments(own)),
-            *(inputs.image, "/sbin/init"),
+            *(inputs.image, *INIT),
         )
 
     @staticmethod
