@@ -34,7 +34,7 @@ def jobs(context: Context) -> tuple[ScrapeJob, ...]:
     kinds = {
         "base": _every(context, "base", "node_exporter", tuple(context.environment.hosts)),
         "vllm": _engines(context),
-        "vllm_proxy": _every(context, "vllm", "engine_proxy_metrics"),
+        "engine_proxy": _every(context, "vllm", "engine_proxy_metrics"),
         "gateway": _workers(context),
         "postgres": _stores(context, "postgres"),
         "redis": _stores(context, "redis"),

@@ -20,7 +20,7 @@ class Target(CitadelModel):
 class ScrapeJob(CitadelModel):
     """Daemons of one kind; `name` becomes the label `job`."""
 
-    name: str = Field(description="Role, or role_part where a role has two daemons.")
+    name: str = Field(description="Role that the daemon belongs to; `engine_proxy` for the proxy.")
     metrics_path: str = Field(default="/metrics", description="Path of the metrics.")
     targets: tuple[Target, ...]
 
