@@ -1,0 +1,207 @@
+"""The gateway as an ASGI application: an allow-list of paths, a key, a model, a relay."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import NamedTuple
+
+import msgspec
+
+from hxp_enterprise_llm.gateway import errors, log, metrics
+from hxp_enterprise_llm.gateway.errors import ApiError, ClientGoneError
+from hxp_enterprise_llm.gateway.exchange import Exchange, Receive, Scope, Send
+from hxp_enterprise_llm.gateway.keys import Key
+from hxp_enterprise_llm.gateway.metrics import Metrics
+from hxp_enterprise_llm.gateway.relay import Relay
+from hxp_enterprise_llm.gateway.upstream import Pool
+from hxp_enterprise_llm.schemas.gateway import Limits
+
+_CLIENT_GONE = 499
+_LIST = "/v1/models"
+
+
+class _Request(msgspec.Struct):
+    """The only field of a request that the gateway looks at."""
+
+    model: str
+
+
+class Route(NamedTuple):
+    """What answers a path."""
+
+    name: str
+    method: str
+    handler: Callable[[Exchange], Awaitable[None]]
+    open: bool = False
+
+
+class Gateway:
+    """One worker's application.
+
+    Args:
+        key: Who may come in.
+        pools: Served name → its upstreams.
+        relay: The way to them.
+        limits: Sizes and counts.
+        measures: Where requests are counted.
+
+    Attributes:
+        connections: Open client connections; the server puts its own set here.
+        draining: Set when the worker is about to stop.
+    """
+
+    def __init__(
+        self,
+        key: Key,
+        pools: Mapping[str, Pool],
+        relay: Relay,
+        limits: Limits,
+        measures: Metrics,
+    ) -> None:
+        self._key, self._pools, self._relay, self._limits = key, pools, relay, limits
+        self._metrics = measures
+        self._created = int(time.time())
+        self.connections: Collection[object] = ()
+        self.draining = False
+        paths = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings")
+        self._routes = {path: Route(path, "POST", self._forward) for path in paths} | {
+            _LIST: Route(_LIST, "GET", self._list),
+            "/health/live": Route("/health/live", "GET", self._live, open=True),
+            "/health/ready": Route("/health/ready", "GET", self._ready, open=True),
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request on the users' listener."""
+        if scope["type"] == "http":
+            await self._answer(Exchange(scope, receive, send), self._route)
+
+    async def operations(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request on the operators' listener: /metrics and this worker's health."""
+        if scope["type"] != "http":
+            return
+        exchange = Exchange(scope, receive, send)
+        if exchange.path == "/metrics" and exchange.method == "GET":
+            await exchange.respond(200, self._metrics.expose(), kind=metrics.CONTENT_TYPE)
+        elif exchange.path == "/health/ready":
+            await self._ready(exchange)
+        elif exchange.path == "/health/live":
+            await self._live(exchange)
+        else:
+            await exchange.fail(errors.unknown_path())
+
+    async def _answer(
+        self, exchange: Exchange, route: Callable[[Exchange], Awaitable[None]]
+    ) -> None:
+        try:
+            await route(exchange)
+        except ApiError as error:
+            await exchange.fail(error)
+        except ClientGoneError:
+            exchange.status, exchange.error = _CLIENT_GONE, "client_left"
+        except Exception:  # the last line of defence: the client gets an answer, the log the cause
+            log.logger.exception("failed", extra={"fields": {"request_id": exchange.request_id}})
+            await exchange.fail(errors.internal())
+        finally:
+            self._record(exchange)
+
+    async def _route(self, exchange: Exchange) -> None:
+        if sum(name == b"host" for name, _ in exchange.headers) != 1:
+            raise errors.bad_request("Exactly one Host header is required.")
+        route = self._routes.get(exchange.path) or self._one_model(exchange.path)
+        if route is None:
+            raise errors.unknown_path()
+        exchange.route = route.name
+        if exchange.method != route.method:
+            raise errors.wrong_method(route.method)
+        if not route.open:
+            if not self._key.opens(exchange.headers):
+                raise errors.unauthorized()
+            if len(self.connections) > self._limits.max_connections:
+                raise errors.unavailable("Too many open connections.", "overloaded")
+        await route.handler(exchange)
+
+    def _one_model(self, path: str) -> Route | None:
+        if not path.startswith(_LIST + "/"):
+            return None
+        return Route(_LIST + "/{model}", "GET", self._show)
+
+    async def _forward(self, exchange: Exchange) -> None:
+        body = await exchange.read(self._limits.max_body)
+        name = _model_of(body)
+        pool = self._pools.get(name)
+        if pool is None:
+            raise errors.unknown_model()
+        exchange.model = name
+        await self._relay.carry(exchange, pool, body)
+
+    async def _list(self, exchange: Exchange) -> None:
+        data = [self._describe(name) for name in self._pools]
+        await exchange.respond(200, msgspec.json.encode({"object": "list", "data": data}))
+
+    async def _show(self, exchange: Exchange) -> None:
+        name = exchange.path.removeprefix(_LIST + "/")
+        if name not in self._pools:
+            raise errors.unknown_model()
+        await exchange.respond(200, msgspec.json.encode(self._describe(name)))
+
+    def _describe(self, name: str) -> dict[str, object]:
+        return {"id": name, "object": "model", "created": self._created, "owned_by": "citadel"}
+
+    async def _live(self, exchange: Exchange) -> None:
+        await exchange.respond(200, b'{"status":"live"}')
+
+    async def _ready(self, exchange: Exchange) -> None:
+        faults = {name: pool.fault for name, pool in self._pools.items()}
+        ready = not self.draining and not any(faults.values())
+        status = "draining" if self.draining else "ready" if ready else "unavailable"
+        document = {
+            "status": status,
+            "models": {
+                name: {"ready": not fault} | ({"fault": fault} if fault else {})
+                for name, fault in faults.items()
+            },
+        }
+        await exchange.respond(200 if ready else 503, msgspec.json.encode(document))
+
+    def _record(self, exchange: Exchange) -> None:
+        seconds = time.monotonic() - exchange.started
+        labels = (exchange.model, exchange.route)
+        self._metrics.requests.labels(*labels, exchange.status).inc()
+        self._metrics.seconds.labels(*labels).observe(seconds)
+        if exchange.first_byte is not None:
+            self._metrics.first_byte.labels(*labels).observe(exchange.first_byte)
+        log.event(
+            "request",
+            request_id=exchange.request_id,
+            client=exchange.client,
+            method=exchange.method,
+            route=exchange.route,
+            model=exchange.model,
+            upstream=exchange.upstream,
+            status=exchange.status,
+            error=exchange.error,
+            bytes=exchange.sent,
+            first_byte_ms=None if exchange.first_byte is None else _ms(exchange.first_byte),
+            ms=_ms(seconds),
+        )
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 2)
+
+
+def _model_of(body: bytes) -> str:
+    """Return the model that a request names.
+
+    Raises:
+        ApiError: The body is no JSON object, or names none.
+    """
+    try:
+        return msgspec.json.decode(body, type=_Request).model
+    except msgspec.ValidationError:
+        raise errors.bad_request(
+            "The body must be a JSON object whose field `model` is a string.", param="model"
+        ) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise errors.bad_request("The body is not valid JSON.", code="invalid_json") from None

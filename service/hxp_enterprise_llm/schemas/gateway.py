@@ -1,0 +1,89 @@
+"""GatewayConfig: what one gateway host serves, as `gateway.yaml` says it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from hxp_enterprise_llm.schemas.base import Bytes, CitadelModel, Seconds
+
+UpstreamAddress = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.-]+:[0-9]{1,5}$")]
+CredentialName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]+$")]
+
+
+class Listen(CitadelModel):
+    """An address and a port to listen on."""
+
+    host: str = Field(default="127.0.0.1", description="IPv4 address to bind.")
+    port: int = Field(ge=1, le=65535, description="TCP port.")
+
+
+class ServedModel(CitadelModel):
+    """A model and the engines that serve it."""
+
+    upstreams: tuple[UpstreamAddress, ...] = Field(
+        min_length=1, description="`address:port` of each engine's allow-list proxy."
+    )
+
+
+class Limits(CitadelModel):
+    """What a worker takes in at most."""
+
+    max_connections: int = Field(
+        default=1000, ge=1, description="Open client connections a worker; more get 503."
+    )
+    max_body: Bytes = Field(default=16 * 2**20, ge=1, description="Request body; more gets 413.")
+    max_headers: int = Field(default=64, ge=1, description="Header lines; more get 431.")
+    max_header_bytes: Bytes = Field(
+        default=16 * 2**10, ge=256, description="All headers together; more gets 431."
+    )
+
+
+class Timeouts(CitadelModel):
+    """How long a worker waits for what."""
+
+    connect: Seconds = Field(
+        default=0.4, gt=0, description="For a connection to an engine; two tries stay below 1 s."
+    )
+    request: Seconds = Field(default=300.0, gt=0, description="For a whole request.")
+    idle: Seconds = Field(default=120.0, gt=0, description="Between two pieces of an answer.")
+    receive: Seconds = Field(default=30.0, gt=0, description="For a client to send its request.")
+    keep_alive: Seconds = Field(default=75.0, gt=0, description="For a client's next request.")
+    upstream_keep_alive: Seconds = Field(
+        default=4.0, gt=0, description="Idle engine connections; below the engine's own 5 s."
+    )
+    drain: Seconds = Field(
+        default=30.0, gt=0, description="For requests in flight after SIGTERM; then they are ended."
+    )
+
+
+class HealthCheck(CitadelModel):
+    """How a worker looks after its upstreams."""
+
+    path: str = Field(default="/health", pattern=r"^/", description="Path that answers 200.")
+    interval: Seconds = Field(default=0.5, gt=0, description="Pause between two looks.")
+    timeout: Seconds = Field(
+        default=5.0, gt=0, description="Generous: a busy engine is slow, not gone."
+    )
+
+
+class GatewayConfig(CitadelModel):
+    """One gateway host. Read by every worker; holds no secret."""
+
+    schema_version: Literal[1] = Field(
+        default=1, alias="schema", description="Version of this document's form."
+    )
+    listen: Listen = Field(description="Where users come in; shared by all workers.")
+    metrics: Listen = Field(
+        description="/metrics and /health of worker 1; worker n has port + n - 1."
+    )
+    credential: CredentialName = Field(
+        default="key", description="Name of the file with the key in $CREDENTIALS_DIRECTORY."
+    )
+    models: dict[str, ServedModel] = Field(
+        default_factory=dict, description="Served name → its upstreams."
+    )
+    limits: Limits = Limits()
+    timeouts: Timeouts = Timeouts()
+    health: HealthCheck = HealthCheck()
