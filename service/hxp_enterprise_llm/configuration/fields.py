@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from hxp_enterprise_llm.configuration.diagnostics import KeyPath
+from hxp_enterprise_llm.schemas.reference import SecretMark
 
 
 def key_of(name: str, field: FieldInfo) -> str:
@@ -68,6 +69,20 @@ def accepts_null(model: type[BaseModel], path: KeyPath, data: Any = None) -> boo
     """Return whether null is a value of its own for the field under a path."""
     field = field_at(model, path, data)
     return field is not None and type(None) in members(field.annotation)
+
+
+def is_secret(field: FieldInfo) -> bool:
+    """Return whether a field holds a reference to a secret."""
+    marks = [*field.metadata, *_marks(field.annotation)]
+    return any(isinstance(mark, SecretMark) for mark in marks)
+
+
+def _marks(annotation: Any) -> Iterator[Any]:
+    if get_origin(annotation) is Annotated:
+        yield from get_args(annotation)[1:]
+    elif get_origin(annotation) in {Union, types.UnionType}:
+        for member in get_args(annotation):
+            yield from _marks(member)
 
 
 def choices(annotation: Any) -> tuple[str, ...]:

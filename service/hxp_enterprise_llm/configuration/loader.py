@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from hxp_enterprise_llm.configuration.check import Outcome, check
 from hxp_enterprise_llm.configuration.diagnostics import (
     Diagnostic,
     InvalidEnvironmentError,
@@ -17,8 +19,10 @@ from hxp_enterprise_llm.configuration.diagnostics import (
 )
 from hxp_enterprise_llm.configuration.document import Document, read_document
 from hxp_enterprise_llm.configuration.fields import accepts_null
+from hxp_enterprise_llm.configuration.locks import lock_versions
 from hxp_enterprise_llm.configuration.merge import Origin, Origins, merge, merge_origins, value_at
 from hxp_enterprise_llm.configuration.messages import diagnostics_of, suggest
+from hxp_enterprise_llm.configuration.rules import Subject
 from hxp_enterprise_llm.orchestration.paths import checkout
 from hxp_enterprise_llm.schemas.environment import Environment
 
@@ -51,14 +55,16 @@ class LoadedEnvironment:
     environment: Environment
     origins: dict[KeyPath, Origin]
     draft: Draft
-    warnings: tuple[Diagnostic, ...] = field(default=())
+    warnings: tuple[Diagnostic, ...] = ()
+    waived: tuple[Diagnostic, ...] = ()
 
 
-def load(name_or_path: str) -> LoadedEnvironment:
+def load(name_or_path: str, *, today: date | None = None) -> LoadedEnvironment:
     """Read, merge and check an environment.
 
     Args:
         name_or_path: `local` for stacks/environments/local.yaml; what ends in .yaml is a path.
+        today: The day that waivers are held against; today's when not given.
 
     Raises:
         InvalidEnvironmentError: The file is missing or has errors; names all of them.
@@ -66,10 +72,21 @@ def load(name_or_path: str) -> LoadedEnvironment:
     path = locate(name_or_path)
     draft = read(path)
     environment, problems = validate(draft)
-    problems = (*draft.problems, *problems)
+    checked, refused = environment, set[KeyPath]()
+    if checked is None:
+        refused = {item.path for item in problems}
+        checked = _without_refused(draft, refused)
+    outcome = Outcome()
+    if checked is not None:
+        day = today or datetime.now(tz=UTC).date()
+        outcome = check(Subject(path.stem, checked, day, lock_versions()), draft.place, refused)
+    problems = (*draft.problems, *problems, *outcome.found)
     if environment is None or any(item.severity == "error" for item in problems):
         raise InvalidEnvironmentError(_in_order(problems))
-    return LoadedEnvironment(path.stem, path, environment, draft.origins, draft, problems)
+    warnings = tuple(_in_order(problems))
+    return LoadedEnvironment(
+        path.stem, path, environment, draft.origins, draft, warnings, outcome.waived
+    )
 
 
 def locate(name_or_path: str) -> Path:
@@ -113,6 +130,16 @@ def validate(draft: Draft) -> tuple[Environment | None, tuple[Diagnostic, ...]]:
         return Environment.model_validate(draft.data), ()
     except ValidationError as error:
         return None, tuple(diagnostics_of(error, Environment, draft.data, draft.place))
+
+
+def _without_refused(draft: Draft, refused: set[KeyPath]) -> Environment | None:
+    """Return the environment less its refused keys, so that rules still see the rest."""
+    if not refused or () in refused:
+        return None
+    try:
+        return Environment.model_validate(dict(_pruned(draft.data, refused, ())))
+    except ValidationError:
+        return None
 
 
 def _chain(path: Path) -> tuple[list[Document], list[Diagnostic]]:

@@ -51,13 +51,16 @@ def diagnostics_of(
         data: The document.
         place: Says where a key stands.
     """
-    seen: set[KeyPath] = set()
+    by_path: dict[KeyPath, list[ErrorDetails]] = {}
     for item in error.errors(include_input=False, include_url=False):
-        path = path_of(item, data)
-        if path not in seen:
-            seen.add(path)
-            code, message, fix = _sentence(item, path, model, data)
-            yield Diagnostic(code, place(path), path, message, fix)
+        by_path.setdefault(path_of(item, data), []).append(item)
+    for path, items in by_path.items():
+        code, message, fix = _sentence(items[0], path, model, data)
+        # A union has an error for each of its members.
+        wanted = dict.fromkeys(filter(None, map(_wanted, items)))
+        if len(wanted) > 1:
+            fix = f"Write {' or '.join(wanted)}."
+        yield Diagnostic(code, place(path), path, message, fix)
 
 
 def path_of(item: ErrorDetails, data: Any) -> KeyPath:
@@ -93,7 +96,6 @@ def _sentence(
 
 def _value(item: ErrorDetails, path: KeyPath, model: type[BaseModel], data: Any) -> tuple[str, str]:
     kind, context = item["type"], item.get("ctx", {})
-    stem = kind.rsplit("_", 1)[0].split("_", 1)[0]
     if kind == "value_error":
         return "the value has another form.", _capital(str(context["error"]))
     if kind in {"literal_error", "union_tag_invalid"}:
@@ -103,9 +105,14 @@ def _value(item: ErrorDetails, path: KeyPath, model: type[BaseModel], data: Any)
         return "the value is out of bounds.", f"Write {words} {context[name]}."
     if kind == "string_pattern_mismatch":
         return "the text has another form.", _name_fix(item)
-    if stem in _WANTED:
-        return "the value has the wrong type.", f"Write {_WANTED[stem]}."
+    wanted = _wanted(item)
+    if wanted:
+        return "the value has the wrong type.", f"Write {wanted}."
     return "the value is refused.", _capital(item["msg"])
+
+
+def _wanted(item: ErrorDetails) -> str:
+    return _WANTED.get(item["type"].partition("_")[0], "")
 
 
 def _choice(

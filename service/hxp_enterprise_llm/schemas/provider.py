@@ -22,7 +22,7 @@ class LocalProvider(CitadelModel):
     )
     image: Literal["full", "bare"] = Field(
         default="full",
-        description="`full` has the roles' Debian packages baked in; `bare` has systemd, Python, SSH.",
+        description="`full` has the Debian packages of roles; `bare` has systemd, Python and SSH.",
     )
     internal: bool = Field(
         default=False,

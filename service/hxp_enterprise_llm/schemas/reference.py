@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, WithJsonSchema
@@ -19,6 +20,11 @@ def _check(value: str) -> str:
     return value
 
 
+@dataclass(frozen=True)
+class SecretMark:
+    """Marks a field that holds a reference to a secret, for those who walk the models."""
+
+
 def scheme(reference: str) -> str:
     """Return `vault`, `file`, `env` or `generated`."""
     return reference.partition(":")[0]
@@ -28,4 +34,4 @@ _SCHEMA: dict[str, Any] = {
     "type": "string",
     "pattern": _FORM.pattern.replace("?P<scheme>", "").replace("?P<rest>", ""),
 }
-SecretReference = Annotated[str, AfterValidator(_check), WithJsonSchema(_SCHEMA)]
+SecretReference = Annotated[str, AfterValidator(_check), WithJsonSchema(_SCHEMA), SecretMark()]

@@ -1,0 +1,63 @@
+"""Runs all rules over an environment and applies its waivers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+
+from hxp_enterprise_llm.configuration.diagnostics import Diagnostic, KeyPath, Place
+from hxp_enterprise_llm.configuration.rules import REGISTRY, Finding, Rule, Subject
+from hxp_enterprise_llm.configuration.rules.waivers import UNUSED, covers, unused
+from hxp_enterprise_llm.schemas.waivers import Waiver
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the rules found, and what of it is waived."""
+
+    found: tuple[Diagnostic, ...] = ()
+    waived: tuple[Diagnostic, ...] = ()
+
+
+def check(
+    subject: Subject, place: Callable[[KeyPath], Place], refused: Collection[KeyPath] = ()
+) -> Outcome:
+    """Run every rule.
+
+    Args:
+        subject: The environment.
+        place: Says where a key stands.
+        refused: Keys that were taken out before; what stands above or below them is not judged.
+    """
+    found: list[Diagnostic] = []
+    waived: list[Diagnostic] = []
+    used: list[Waiver] = []
+    for rule, finding in _findings(subject, refused):
+        diagnostic = _diagnostic(rule, finding, place)
+        waivers = [
+            waiver
+            for waiver in subject.environment.waivers
+            if covers(waiver, rule.id, finding.path, subject)
+        ]
+        used.extend(waivers)
+        (waived if waivers else found).append(diagnostic)
+    found.extend(_diagnostic(REGISTRY[UNUSED], finding, place) for finding in unused(subject, used))
+    return Outcome(tuple(found), tuple(waived))
+
+
+def _findings(subject: Subject, refused: Collection[KeyPath]) -> Iterator[tuple[Rule, Finding]]:
+    for rule in REGISTRY.values():
+        for finding in rule.check(subject) if rule.check is not None else ():
+            if not any(_related(finding.path, path) for path in refused):
+                yield rule, finding
+
+
+def _related(one: KeyPath, other: KeyPath) -> bool:
+    length = min(len(one), len(other))
+    return one[:length] == other[:length]
+
+
+def _diagnostic(rule: Rule, finding: Finding, place: Callable[[KeyPath], Place]) -> Diagnostic:
+    return Diagnostic(
+        rule.id, place(finding.path), finding.path, finding.message, finding.fix, rule.severity
+    )
