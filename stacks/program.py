@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
-import pulumi
+from pathlib import Path
 import yaml
+from hxp_enterprise_llm.orchestration.paths import checkout
+import pulumi
 
 from components.fleet import Fleet
 from components.site import Site
-from hxp_enterprise_llm.orchestration.paths import checkout
+from hxp_enterprise_llm.configuration.loader import load
+from hxp_enterprise_llm.core.exceptions import RefusedError
 from hxp_enterprise_llm.schemas.environment import Environment
+from hxp_enterprise_llm.schemas.provider import LocalProvider
 
 FILE_VARIABLE = "CITADEL_ENVIRONMENT_FILE"
 
@@ -25,13 +28,24 @@ def main() -> None:
 
 
 def _environment(name: str) -> Environment:
-    path = Path(
-        os.environ.get(FILE_VARIABLE) or checkout() / "stacks" / "environments" / f"{name}.yaml"
-    )
-    return Environment.model_validate(yaml.safe_load(path.read_text()))
+    path = os.environ.get(FILE_VARIABLE) or f"{checkout()}/stacks/environments/{name}.yaml"
+    if not (checkout() / "service/hxp_enterprise_llm/schemas/vllm_flags.json").exists():
+        return Environment.model_validate(yaml.safe_load(Path(path).read_text()))
+    loaded = load(os.environ.get(FILE_VARIABLE) or name)
+    if loaded.name != name:
+        raise RefusedError(
+            f"{FILE_VARIABLE} names environment {loaded.name}, the stack is {name}",
+            next_step=f"unset {FILE_VARIABLE}, or choose --stack {loaded.name}.",
+        )
+    return loaded.environment
 
 
 def _site(name: str, environment: Environment, parent: pulumi.Resource) -> Site:
-    from providers.local.site import LocalSite
+    provider = environment.provider
+    if isinstance(provider, LocalProvider):
+        from providers.local.site import LocalSite
 
-    return LocalSite(name, environment, environment.provider, parent)
+        return LocalSite(name, environment, provider, parent)
+    from providers.ssh.site import SshSite
+
+    return SshSite(provider, parent)

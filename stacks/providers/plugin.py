@@ -6,9 +6,13 @@ code out of the state and the state apart from the version of Python.
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
+import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -20,6 +24,7 @@ from pydantic import ValidationError
 
 from hxp_enterprise_llm import __version__
 from hxp_enterprise_llm.core.exceptions import CitadelError
+from hxp_enterprise_llm.orchestration.paths import cache, checkout
 from hxp_enterprise_llm.schemas.base import CitadelModel
 
 Report = Callable[[str], None]
@@ -28,6 +33,7 @@ Inputs = TypeVar("Inputs", bound=CitadelModel)
 
 _UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 _THREADS = 32
+_WATCH_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -140,7 +146,7 @@ class Plugin(rpc.ResourceProviderServicer):
         resource, given = self._resource(request.urn), _plain(request.properties)
         if request.preview:
             return provider_pb2.CreateResponse(properties=request.properties)
-        with _explained(context):
+        with _explained(context), _alone(request.urn):
             inputs = resource.inputs.model_validate(given)
             identity, outputs = resource.create(inputs, self._report(request.urn))
             return provider_pb2.CreateResponse(id=identity, properties=_struct(given | outputs))
@@ -160,14 +166,14 @@ class Plugin(rpc.ResourceProviderServicer):
         resource, given = self._resource(request.urn), _plain(request.news)
         if request.preview:
             return provider_pb2.UpdateResponse(properties=request.news)
-        with _explained(context):
+        with _explained(context), _alone(request.urn):
             inputs = resource.inputs.model_validate(given)
             outputs = resource.update(request.id, inputs, self._report(request.urn))
             return provider_pb2.UpdateResponse(properties=_struct(given | outputs))
 
     def Delete(self, request: Any, context: Any) -> Any:  # noqa: D102, N802
         resource = self._resource(request.urn)
-        with _explained(context):
+        with _explained(context), _alone(request.urn):
             resource.delete(request.id, resource.inputs.model_validate(_plain(request.old_inputs)))
         return empty_pb2.Empty()
 
@@ -200,6 +206,17 @@ class _explained:  # noqa: N801
             self._context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
 
 
+@contextmanager
+def _alone(urn: str) -> Iterator[None]:
+    """Wait for the plugin of a killed engine that is still busy with the same resource."""
+    folder = cache() / "locks"
+    folder.mkdir(exist_ok=True)
+    name = hashlib.sha256(f"{checkout()}\0{urn}".encode()).hexdigest()[:16]
+    with (folder / name).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def serve(package: str, resources: Mapping[str, Resource[Any]]) -> None:
     """Serve a provider on a free port of loopback, printed as the engine expects, until killed."""
     engine = sys.argv[-1] if len(sys.argv) > 1 else ""
@@ -209,7 +226,11 @@ def serve(package: str, resources: Mapping[str, Resource[Any]]) -> None:
     server.start()
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
-    server.wait_for_termination()
+    parent = os.getppid()
+    while server.wait_for_termination(timeout=_WATCH_SECONDS) and os.getppid() == parent:
+        pass
+    # The engine was killed: what is under way ends well, nothing new begins.
+    server.stop(grace=None)
 
 
 def _plain(struct: Any) -> Properties:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from hxp_enterprise_llm.core.exceptions import CitadelError
 
+_TAIL_LINES = 200
+_GRACE_SECONDS = 30.0
 
 class CommandError(CitadelError):
     """A command ended with a code that was not expected; keeps its output."""
@@ -61,3 +64,57 @@ def run(
     if check and done.returncode != 0:
         raise CommandError(command, done.returncode, done.stdout + done.stderr, next_step=next_step)
     return done
+
+
+def stream(
+    command: Sequence[str],
+    on_line: Callable[[str], None],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    next_step: str = "",
+) -> None:
+    """Run a command to its end and hand each line that it prints (stderr too) to `on_line`.
+
+    Args:
+        command: Program and arguments; never a shell line, never a secret.
+        on_line: Takes a line without its end, as soon as it is printed.
+        env: The whole environment of the child; inherited when not given.
+        cwd: Folder to run in.
+        next_step: What the operator should do when it fails.
+
+    Raises:
+        CommandError: It ended with another code than 0, or was not found.
+    """
+    tail: deque[str] = deque(maxlen=_TAIL_LINES)
+    try:
+        child = subprocess.Popen(
+            list(command),
+            env=None if env is None else dict(env),
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+    except FileNotFoundError as error:
+        raise CommandError(command, 127, str(error), next_step=next_step) from error
+    with child:
+        try:
+            for line in child.stdout or ():
+                tail.append(line)
+                on_line(line.rstrip("\n"))
+        except BaseException:
+            _end(child)
+            raise
+    if child.returncode != 0:
+        raise CommandError(command, child.returncode, "".join(tail), next_step=next_step)
+
+
+def _end(child: subprocess.Popen[str]) -> None:
+    """Give a child time for a safe point (it saw the same Ctrl-C), then stop it."""
+    child.terminate()
+    try:
+        child.wait(_GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        child.kill()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hxp_enterprise_llm.schemas.base import CitadelModel
 from providers.local.boot import authorize, host_key, wait_for_ssh, wait_for_systemd
+from providers.local.cgroups import Group, cgroup
 from providers.local.naming import DIGEST, VOLUMES, labels
 from providers.local.network import refuse_foreign
 from providers.local.podman import (
@@ -85,8 +86,8 @@ class Host(Resource[HostInputs]):
             report("starting")
             refuse_busy(inputs.ports)
             podman("start", identity)
-        cpus = ("--cpus", str(inputs.cpus)) if inputs.cpus else ()
-        # podman 4.3 sets the limits on the running container and remembers them.
+        # podman 4.3 forgets these when the container stops; then Read sees it.
+        cpus = _cpus(inputs) or ("--cpu-quota", "-1")
         podman("update", "--memory", str(inputs.memory), *cpus, identity)
         return self._settle(inputs, report)
 
@@ -114,6 +115,7 @@ class Host(Resource[HostInputs]):
         podman(
             *("run", "--detach", "--name", inputs.container, "--hostname", inputs.name),
             *("--network", inputs.network, "--ip", inputs.address, "--network-alias", inputs.name),
+            *("--mac-address", _mac(inputs.address)),
             *("--privileged", "--systemd=always", *runtime(), *limits()),
             *("--memory", str(inputs.memory), *_cpus(inputs), *ports, *volumes),
             *("--volume", f"{inputs.store}:/opt/citadel/store:ro"),
@@ -133,20 +135,25 @@ class Host(Resource[HostInputs]):
         return {"host_key": key}
 
 
+def _mac(address: str) -> str:
+    """Return one card address for one IP address: neighbours' caches outlive a restart."""
+    return "02:1c:" + ":".join(f"{int(part):02x}" for part in address.split("."))
+
+
 def _cpus(inputs: HostInputs) -> tuple[str, ...]:
     return ("--cpus", str(inputs.cpus)) if inputs.cpus else ()
 
 
 def _as_it_is(data: Inspection, inputs: HostInputs) -> HostInputs:
     settings = data["HostConfig"]
-    cpus = settings["NanoCpus"] / 1e9 or None
+    group = cgroup(data["State"]) if _running(data) else Group(inputs.memory, inputs.cpus)
     networks = data["NetworkSettings"].get("Networks") or {}
     address = networks.get(inputs.network, {}).get("IPAddress", "")
     return inputs.model_copy(
         update={
             "image": data["ImageName"],
-            "memory": settings["Memory"],
-            "cpus": cpus if cpus is None or not cpus.is_integer() else int(cpus),
+            "memory": group.memory,
+            "cpus": group.cpus,
             "ports": _ports(settings.get("PortBindings") or {}),
             "network": inputs.network if inputs.network in networks else ",".join(networks),
             # A container that is stopped has no address to compare.

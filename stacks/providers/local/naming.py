@@ -7,6 +7,7 @@ from pathlib import Path
 
 CHECKOUT = "citadel.checkout"
 ENVIRONMENT = "citadel.environment"
+SCOPE = "citadel.scope"
 DIGEST = "citadel.digest"
 VOLUMES = {
     "identity": "/etc/citadel/identity",
@@ -38,4 +39,8 @@ def volume_name(checkout: Path, environment: str, host: str, use: str) -> str:
 
 def labels(checkout: Path, environment: str) -> dict[str, str]:
     """Return the labels that every object of an environment carries."""
-    return {CHECKOUT: str(checkout), ENVIRONMENT: environment}
+    return {
+        CHECKOUT: str(checkout),
+        ENVIRONMENT: environment,
+        SCOPE: prefix(checkout, environment),
+    }

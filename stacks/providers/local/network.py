@@ -6,12 +6,10 @@ import json
 from pathlib import Path
 
 from hxp_enterprise_llm.core.exceptions import CitadelError, RefusedError
-from hxp_enterprise_llm.orchestration.paths import cache
 from hxp_enterprise_llm.schemas.base import CitadelModel
 from hxp_enterprise_llm.utilities.process import CommandError
 from providers.local.naming import CHECKOUT, ENVIRONMENT, labels
 from providers.local.podman import Inspection, inspect, label_arguments, podman
-from providers.local.slots import release
 from providers.plugin import Found, Properties, Report, Resource
 
 
@@ -57,11 +55,10 @@ class Network(Resource[NetworkInputs]):
         }
         return Found(inputs.model_copy(update=changed), {})
 
-    def delete(self, identity: str, inputs: NetworkInputs) -> None:
-        """Remove it and give its slot back; see the base class."""
+    def delete(self, identity: str, inputs: NetworkInputs) -> None:  # noqa: ARG002
+        """Remove it; see the base class."""
         if inspect("network", identity) is not None:
             podman("network", "rm", identity)
-        release(cache() / "slots", Path(inputs.checkout), inputs.environment)
 
     def _make(self, inputs: NetworkInputs) -> None:
         try:

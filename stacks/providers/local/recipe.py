@@ -35,10 +35,15 @@ set -eu
 export DEBIAN_FRONTEND=noninteractive
 printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d
 chmod 755 /usr/sbin/policy-rc.d
+mkdir -p /etc/postgresql-common
+echo 'create_main_cluster = false' > /etc/postgresql-common/createcluster.conf
 """
+# Our own units run these daemons; the distribution's would run on every host besides.
 _INSTALL = """
 apt-get -qq update
 apt-get -qq -y --no-install-recommends install $PACKAGES
+dpkg -L $PACKAGES | sed -nE 's:^(/usr)?/lib/systemd/system/([^/]+[.](service|timer))$:\\2:p' \\
+  | xargs -r systemctl mask
 """
 _FINISH = f"""
 id {USER} >/dev/null 2>&1 || useradd --create-home --shell /bin/bash {USER}

@@ -1,0 +1,242 @@
+"""Finds or makes a Pulumi engine: PATH, then what was made before, the vendor's, or a Go build.
+
+What is made lies in `cache()/toolchain/DIGEST`, named by everything that it is made from, so
+that checkouts share it and a changed pin makes a new one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from hxp_enterprise_llm.core.exceptions import CitadelError
+from hxp_enterprise_llm.orchestration.golang import ensure_go
+from hxp_enterprise_llm.orchestration.paths import cache, checkout
+from hxp_enterprise_llm.utilities.files import write_atomic
+from hxp_enterprise_llm.utilities.process import run, stream
+
+Report = Callable[[str], None]
+
+VERSION = "3.250.0"
+# The first engine whose `--expect-no-changes` ends with 7, which drift relies on.
+MINIMUM = (3, 227, 0)
+_INSTALLER = "https://get.pulumi.com/install.sh"
+_PROBE_SECONDS = 3.0
+_INSTALL_SECONDS = 300.0
+_PACKAGES_A_LINE = 100
+_MODULES = ("pulumi", "pulumi-language-python")
+_SDK = "github.com/pulumi/pulumi/sdk/v3"
+_ENGINE = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
+_HOST = f"{_SDK}/python/cmd/pulumi-language-python"
+_SCRIPTS = (
+    "python/cmd/pulumi-language-python-exec",
+    "python/dist/pulumi-resource-pulumi-python",
+)
+_SOURCE_FILE = "source"
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """A Pulumi engine with its Python language host.
+
+    Attributes:
+        version: The engine's version.
+        source: Where it came from, in words.
+        folder: Folder of the programs; comes first on PATH.
+        built: Whether this call made it.
+    """
+
+    version: str
+    source: str
+    folder: Path
+    built: bool
+
+    @property
+    def pulumi(self) -> Path:
+        """The engine's program."""
+        return self.folder / "pulumi"
+
+
+def ensure(report: Report) -> Toolchain:
+    """Return an engine, made first when the machine has none that is new enough.
+
+    Args:
+        report: Takes a line for each step.
+
+    Raises:
+        CitadelError: No way led to an engine; the text says what each one met.
+    """
+    made = cache() / "toolchain" / digest(checkout() / "tools")
+    found = on_path(os.environ, made.parent) or _made(made)
+    if found is not None:
+        return found
+    with _locked(report):
+        found = _made(made)
+        if found is not None:
+            return found
+        _make(made, report)
+    found = _made(made)
+    if found is None:
+        raise CitadelError(
+            f"the engine in {made} does not run",
+            next_step="Remove that folder and run the same command again.",
+        )
+    return Toolchain(found.version, found.source, found.folder, built=True)
+
+
+def digest(tools: Path) -> str:
+    """Return the digest of everything that an engine is made from.
+
+    Args:
+        tools: Folder with the pinned Go modules.
+    """
+    content = hashlib.sha256(f"{VERSION}\0{os.uname().machine}".encode())
+    for module in _MODULES:
+        for name in ("go.mod", "go.sum"):
+            content.update((tools / module / name).read_bytes())
+    return content.hexdigest()[:16]
+
+
+def on_path(environment: Mapping[str, str], own: Path) -> Toolchain | None:
+    """Return the engine on PATH when it is new enough and has its language host.
+
+    Args:
+        environment: Variables to look at.
+        own: Folder of engines that we made; those are not the machine's.
+    """
+    path = environment.get("PATH", "")
+    pulumi = shutil.which("pulumi", path=path)
+    if pulumi is None or shutil.which("pulumi-language-python", path=path) is None:
+        return None
+    folder = Path(pulumi).parent
+    if own in folder.parents:
+        return None
+    version = _version(Path(pulumi))
+    if _numbers(version) < MINIMUM:
+        return None
+    return Toolchain(version, "on PATH", folder, built=False)
+
+
+def _made(folder: Path) -> Toolchain | None:
+    programs, source = folder / "bin", folder / _SOURCE_FILE
+    if not source.exists():
+        return None
+    version = _version(programs / "pulumi")
+    return Toolchain(version, source.read_text().strip(), programs, built=False) if version else None
+
+
+def _version(pulumi: Path) -> str:
+    variables = os.environ | {"PULUMI_SKIP_UPDATE_CHECK": "true"}
+    return run((str(pulumi), "version"), env=variables, check=False).stdout.strip().lstrip("v")
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    match = re.match(r"(\d+)\.(\d+)\.(\d+)", version)
+    return tuple(int(number) for number in match.groups()) if match else ()
+
+
+def _make(folder: Path, report: Report) -> None:
+    work = folder.with_name(f".{folder.name}.new")
+    problems = []
+    for source, way in (
+        ("vendor's installer", _from_vendor),
+        ("built from its Go module", _from_source),
+    ):
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(parents=True)
+        try:
+            way(work, report)
+        except (CitadelError, OSError) as error:
+            problems.append(f"{source}: {error}")
+            continue
+        write_atomic(work / _SOURCE_FILE, f"{source}\n")
+        shutil.rmtree(folder, ignore_errors=True)
+        work.rename(folder)
+        return
+    shutil.rmtree(work, ignore_errors=True)
+    raise CitadelError(
+        "no Pulumi engine could be had\n" + "\n".join(problems),
+        next_step=f"Put pulumi {VERSION} on PATH, or make one of these reachable.",
+    )
+
+
+def _from_vendor(work: Path, report: Report) -> None:
+    report(f"pulumi {VERSION}: asking the vendor's site")
+    # The SDK's own download has no time limit, so its site is asked first.
+    with urllib.request.urlopen(_INSTALLER, timeout=_PROBE_SECONDS):
+        report(f"pulumi {VERSION}: vendor's installer")
+    program = (
+        "import sys; from pulumi.automation import PulumiCommand; from semver import VersionInfo; "
+        "PulumiCommand.install(root=sys.argv[1], version=VersionInfo.parse(sys.argv[2]))"
+    )
+    stream(
+        ("timeout", str(int(_INSTALL_SECONDS)), sys.executable, "-c", program, str(work), VERSION),
+        report,
+    )
+
+
+def _from_source(work: Path, report: Report) -> None:
+    tools = checkout() / "tools"
+    wanted = re.findall(r"^go (\S+)$", (tools / "pulumi" / "go.mod").read_text(), re.MULTILINE)[0]
+    go = ensure_go(wanted, tools / "go.txt", cache() / "tools" / "go", report)
+    programs = work / "bin"
+    version = f"-X {_SDK}/go/common/version.Version={VERSION}"
+    _build(go, tools / "pulumi", _ENGINE, programs / "pulumi", version, report)
+    host = programs / "pulumi-language-python"
+    _build(go, tools / "pulumi-language-python", _HOST, host, "", report)
+    for script in _SCRIPTS:
+        target = programs / Path(script).name
+        shutil.copyfile(_module_folder(go, tools / "pulumi", _SDK) / script, target)
+        target.chmod(0o755)
+
+
+def _build(go: Path, module: Path, package: str, target: Path, flags: str, report: Report) -> None:
+    name, variables = target.name, _go_variables()
+    report(f"{name}: fetching Go modules")
+    run((str(go), "mod", "download"), cwd=module, env=variables, next_step=_NEXT)
+    done = 0
+
+    def count(line: str) -> None:
+        nonlocal done
+        done += 1
+        if done % _PACKAGES_A_LINE == 0:
+            report(f"{name}: {done} packages compiled, now {line}")
+
+    command = (str(go), "build", "-v", "-ldflags", f"-s -w {flags}", "-o", str(target), package)
+    stream(command, count, cwd=module, env=variables, next_step=_NEXT)
+
+
+_NEXT = "Is a Go module proxy reachable (go env GOPROXY)? Run the same command again."
+
+
+def _module_folder(go: Path, module: Path, name: str) -> Path:
+    command = (str(go), "list", "-m", "-f", "{{.Dir}}", name)
+    return Path(run(command, cwd=module, env=_go_variables()).stdout.strip())
+
+
+def _go_variables() -> dict[str, str]:
+    # The toolchain that was chosen, and nothing but what go.sum names.
+    pins = {"GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly -buildvcs=false", "GOWORK": "off"}
+    return dict(os.environ) | pins | {"CGO_ENABLED": "0"}
+
+
+@contextmanager
+def _locked(report: Report) -> Iterator[None]:
+    folder = cache() / "toolchain"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            report("waiting for another checkout that makes the same engine")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
