@@ -1,0 +1,67 @@
+"""Sent to a host over SSH: says of every unit of ours whether it runs and is healthy, as JSON.
+
+Standard library only; reads the manifests that bundles leave.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import urllib.request
+from pathlib import Path
+from typing import Any, Dict, List
+
+HOME = Path("/opt/citadel")
+ASKED = "ActiveState,MemoryCurrent,NRestarts"
+
+
+def main() -> None:
+    """Print one row a unit."""
+    rows: List[Dict[str, Any]] = []
+    for path in sorted(HOME.glob("*/manifest.json")):
+        manifest = json.loads(path.read_text())
+        rows += [row(path.parent.name, unit) for unit in manifest["units"]]
+    print(json.dumps(rows))  # noqa: T201
+
+
+def row(service: str, unit: Dict[str, Any]) -> Dict[str, Any]:
+    """Return what systemd and the unit's own health check say."""
+    command = ["systemctl", "show", "--property=" + ASKED, "--", unit["name"]]
+    shown = subprocess.run(command, stdout=subprocess.PIPE, check=False).stdout.decode()
+    state = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
+    memory = state.get("MemoryCurrent", "")
+    active = state.get("ActiveState", "unknown")
+    return {
+        "service": service,
+        "unit": unit["name"],
+        "active": active,
+        "memory_bytes": int(memory) if memory.isdigit() else 0,
+        "restarts": int(state.get("NRestarts") or 0),
+        "health": health(unit.get("health") or {}) if active == "active" else "",
+    }
+
+
+def health(check: Dict[str, Any]) -> str:
+    """Return `ok`, the reason why not, or nothing when the unit has no check."""
+    try:
+        if check.get("url"):
+            opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+            opener.open(check["url"], timeout=10).close()
+        elif check.get("tcp"):
+            address = (check.get("host") or "127.0.0.1", int(check["tcp"]))
+            socket.create_connection(address, timeout=10).close()
+        elif check.get("command"):
+            subprocess.run(
+                check["command"],
+                check=True, timeout=30, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+        else:
+            return ""
+    except (OSError, subprocess.SubprocessError) as error:
+        return str(error)
+    return "ok"
+
+
+if __name__ == "__main__":
+    main()

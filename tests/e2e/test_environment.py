@@ -1,0 +1,195 @@
+"""The whole environment as a user meets it: ask, look, break, repair."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from pathlib import Path
+
+import yaml
+from live import CHECKOUT, Live, until
+
+SITE = ["ansible-playbook", "playbooks/site.yml", "-i", "tests/environments/test.yaml"]
+
+
+def test_up_again_changes_nothing_and_says_so(live: Live) -> None:
+    document = json.loads(live.citadel("up", "--output", "json").stdout)
+    assert document["ok"]
+    assert document["answer"]
+    again = live.citadel("up").stdout
+    for phase in ("toolchain", "artifacts", "hosts", "converge"):
+        line = next(line for line in again.splitlines() if f" {phase} " in line and "= " in line)
+        assert line, again
+
+
+def test_the_printed_curl_line_works_when_pasted(live: Live) -> None:
+    import subprocess
+
+    shown = live.citadel("up").stdout
+    line = next(line for line in shown.splitlines() if line.strip().startswith("try "))
+    done = subprocess.run(
+        ["bash", "-c", line.strip().removeprefix("try").strip()],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert json.loads(done.stdout)["choices"][0]["message"]["content"]
+
+
+def test_verify_checks_every_kind_and_exits_0(live: Live) -> None:
+    document = json.loads(live.citadel("verify", "--output", "json").stdout)
+    kinds = {check["kind"] for check in document["checks"]}
+    assert kinds == {"answer", "health", "unit", "target", "series"}
+    assert document["ok"]
+    hosts = {check["subject"].split()[0] for check in document["checks"] if check["kind"] == "unit"}
+    assert hosts == {"llm-1", "edge-1", "data-1", "metrics-1"}
+
+
+def test_status_shows_hosts_units_and_endpoints(live: Live) -> None:
+    document = json.loads(live.citadel("status", "--output", "json").stdout)
+    assert set(document["hosts"]) == {"llm-1", "edge-1", "data-1", "metrics-1"}
+    assert document["endpoints"]["gateway"].startswith("http://127.0.0.1:")
+    assert "citadel-gateway@1.service" in live.citadel("status").stdout
+
+
+def test_logs_shows_the_journal_of_a_service(live: Live) -> None:
+    assert "citadel" in live.citadel("logs", "gateway", "--lines", "20").stdout
+
+
+def test_a_key_is_required_and_bad_requests_have_openai_s_error_shape(live: Live) -> None:
+    question = {"model": "tiny", "messages": [{"role": "user", "content": "Hi"}]}
+    for key in (None, "ck_wrong"):
+        reply = live.gateway("POST", "/v1/chat/completions", question, key=key)
+        assert reply.status == 401
+        assert set(reply.json()["error"]) >= {"message", "type", "code"}
+    unknown = live.ask(model="gpt-none")
+    assert (unknown.status, unknown.json()["error"]["code"]) == (404, "model_not_found")
+    assert live.gateway("POST", "/invocations", question).status == 404
+    assert [m["id"] for m in live.gateway("GET", "/v1/models").json()["data"]] == ["tiny"]
+
+
+def test_a_stream_ends_with_done(live: Live) -> None:
+    reply = live.ask(stream=True)
+    assert reply.status == 200
+    assert reply.headers["content-type"].startswith("text/event-stream")
+    assert reply.body.rstrip().endswith("data: [DONE]")
+
+
+def test_the_engine_cannot_be_reached_past_its_proxy(live: Live) -> None:
+    engine = live.ssh("llm-1", "ss", "-Hltn")
+    listening = [line.split()[3] for line in engine.splitlines()]
+    assert "127.0.0.1:8101" in listening
+    assert not any(address in listening for address in ("0.0.0.0:8101", "*:8101", "[::]:8101"))
+
+
+def test_an_engine_that_dies_gives_503_at_once_and_comes_back_by_itself(live: Live) -> None:
+    live.ssh("llm-1", "systemctl", "kill", "--signal=KILL", "citadel-vllm@tiny.service")
+    started = time.monotonic()
+    reply = live.ask()
+    assert time.monotonic() - started < 10
+    assert reply.status == 503
+    assert int(reply.headers["retry-after"]) >= 1
+    assert reply.json()["error"]["message"]
+    until(lambda: live.ask().status == 200, seconds=300)
+    assert live.gateway("GET", "/health/ready", key=None).status == 200
+
+
+def test_pulumi_and_ansible_run_by_themselves_and_find_nothing_to_do(live: Live) -> None:
+    live.tool("pulumi", "preview", "-s", "test", "--refresh", "--expect-no-changes")
+    checked = live.tool(*SITE, "--check", "--diff").stdout
+    recap = checked[checked.index("PLAY RECAP") :]
+    assert "changed=0" in recap
+    assert "changed=1" not in recap
+    assert "+++" not in checked
+    live.tool(*SITE, "--limit", "metrics-1", "--tags", "prometheus")
+
+
+def test_a_tampered_file_is_reported_and_repaired_and_nothing_else_touched(live: Live) -> None:
+    path = "/opt/citadel/redis/current/redis.conf"
+    before = live.ssh("data-1", "systemctl", "show", "-p", "MainPID", "citadel-postgres.service")
+    live.ssh("data-1", "bash", "-c", f"'echo maxclients 7 >> {path}'")
+    report = live.tool(*SITE, "--check", "--diff", "--limit", "data-1").stdout
+    assert "-maxclients 7" in report
+    assert "changed=1 " in report
+    live.tool(*SITE)
+    assert "maxclients 7" not in live.ssh("data-1", "cat", path)
+    after = live.ssh("data-1", "systemctl", "show", "-p", "MainPID", "citadel-postgres.service")
+    assert before == after
+    assert "+++" not in live.tool(*SITE, "--check", "--diff").stdout
+
+
+def test_a_removed_host_is_seen_and_repaired_and_its_rows_are_still_there(live: Live) -> None:
+    sql = "create table if not exists kept (v text); insert into kept values ('still here')"
+    query = ["sudo", "-u", "citadel-postgres", "psql", "-h", "/run/citadel-postgres", "-p", "5433"]
+    live.ssh("data-1", *query[1:], "-d", "citadel_ai", "-c", f"'{sql}'")
+    fleet = json.loads(live.citadel("hosts", "list", code=None).stdout or "{}")
+    assert fleet is not None
+    remove_host(live, "data-1")
+    live.tool("pulumi", "preview", "-s", "test", "--refresh", "--expect-no-changes", code=7)
+    assert live.citadel("status", code=4).returncode == 4
+    live.citadel("up")
+    rows = live.ssh("data-1", *query[1:], "-d", "citadel_ai", "-Atc", "'select v from kept'")
+    assert "still here" in rows
+
+
+def test_two_ups_at_once_one_is_refused_with_the_holder_s_name(live: Live) -> None:
+    first = live.start("up")
+    try:
+        until(lambda: (CHECKOUT / ".citadel/test/lock").read_text() != "", seconds=30)
+        second = live.citadel("up", code=1)
+        assert f"pid {first.pid}" in second.stderr
+    finally:
+        shown, _ = first.communicate(timeout=600)
+    assert first.returncode == 0, shown
+
+
+def test_a_bad_engine_flag_is_refused_before_anything_is_touched(
+    live: Live, tmp_path: Path
+) -> None:
+    changed = variant(live, tmp_path, "engine", {"max_modle_len": 128})
+    refused = changed.citadel("up", code=3)
+    assert "max_model_len" in refused.stdout + refused.stderr
+    assert live.ask().status == 200
+
+
+def test_an_engine_that_cannot_start_is_put_back(live: Live, tmp_path: Path) -> None:
+    # The tiny model has 600 tokens in its vocabulary; vLLM itself refuses this length at start.
+    changed = variant(live, tmp_path, "engine", {"max_model_len": 1000000})
+    failed = changed.citadel("up", code=1)
+    assert "vllm" in failed.stdout + failed.stderr
+    until(lambda: live.ask().status == 200, seconds=300)
+    live.citadel("up")
+
+
+def test_a_role_that_leaves_the_file_is_removed_from_its_host(live: Live, tmp_path: Path) -> None:
+    document = yaml.safe_load(live.file.read_text())
+    document["hosts"]["metrics-1"]["roles"].remove("alertmanager")
+    changed = Live(tmp_path / "test.yaml")
+    changed.file.write_text(yaml.safe_dump(document))
+    changed.citadel("up")
+    active = live.ssh("metrics-1", "systemctl", "is-active", "citadel-alertmanager", code=None)
+    assert active.strip() != "active"
+    live.ssh("metrics-1", "test", "!", "-e", "/opt/citadel/alertmanager")
+    live.citadel("up")
+    live.ssh("metrics-1", "systemctl", "is-active", "citadel-alertmanager")
+
+
+def variant(live: Live, folder: Path, key: str, value: dict[str, object]) -> Live:
+    """Return the same environment with one key of its model changed."""
+    document = yaml.safe_load(live.file.read_text())
+    document["models"]["tiny"][key] |= value
+    changed = Live(folder / "test.yaml")
+    changed.file.write_text(yaml.safe_dump(document))
+    return changed
+
+
+def remove_host(live: Live, host: str) -> None:
+    """Remove a host's container behind everybody's back."""
+    import subprocess
+
+    podman = shutil.which("podman")
+    assert podman
+    listed = subprocess.run(
+        [podman, "ps", "-a", "--format", "{{.Names}}"], capture_output=True, text=True, check=True
+    ).stdout.split()
+    name = next(n for n in listed if n.endswith(f"{live.name}-{host}"))
+    subprocess.run([podman, "rm", "--force", name], check=True, capture_output=True)
