@@ -86,9 +86,7 @@ def unknown_model() -> ApiError:
 
 def wrong_method(allowed: str) -> ApiError:
     """Return a 405."""
-    return ApiError(
-        405, f"Use {allowed}.", code="method_not_allowed", headers={"allow": allowed}
-    )
+    return ApiError(405, f"Use {allowed}.", code="method_not_allowed", headers={"allow": allowed})
 
 
 def too_large(limit: int) -> ApiError:
