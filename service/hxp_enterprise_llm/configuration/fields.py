@@ -10,7 +10,21 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from hxp_enterprise_llm.configuration.diagnostics import KeyPath
+from hxp_enterprise_llm.schemas.base import parse_bytes, parse_seconds
 from hxp_enterprise_llm.schemas.reference import SecretMark
+
+_UNITS = {
+    "_ms": "milliseconds",
+    "_s": "seconds",
+    "_rps": "requests a second",
+    "_gb": "gigabytes",
+    "_mib": "MiB",
+    "_kib": "KiB",
+    "_days": "days",
+    "_rate": "share, 0 to 1",
+    "_ratio": "share, 0 to 1",
+    "_efficiency": "share, 0 to 1",
+}
 
 
 def key_of(name: str, field: FieldInfo) -> str:
@@ -73,8 +87,26 @@ def accepts_null(model: type[BaseModel], path: KeyPath, data: Any = None) -> boo
 
 def is_secret(field: FieldInfo) -> bool:
     """Return whether a field holds a reference to a secret."""
-    marks = [*field.metadata, *_marks(field.annotation)]
-    return any(isinstance(mark, SecretMark) for mark in marks)
+    return any(isinstance(mark, SecretMark) for mark in _marks_of(field))
+
+
+def unit_of(key: str, field: FieldInfo) -> str:
+    """Return the unit of a field's value, or nothing for what has none."""
+    parsers = {getattr(mark, "func", None) for mark in _marks_of(field)}
+    if parse_bytes in parsers:
+        return "bytes"
+    if parse_seconds in parsers:
+        return "seconds"
+    if "Milliseconds" in (field.description or ""):
+        return "milliseconds"
+    for ending, unit in _UNITS.items():
+        if key.endswith(ending):
+            return unit
+    return ""
+
+
+def _marks_of(field: FieldInfo) -> list[Any]:
+    return [*field.metadata, *_marks(field.annotation)]
 
 
 def _marks(annotation: Any) -> Iterator[Any]:

@@ -108,6 +108,18 @@ def locate(name_or_path: str) -> Path:
     return path
 
 
+def environments() -> list[str]:
+    """Return the names of stacks/environments/ less those that are only there to be extended."""
+    folder = checkout() / "stacks" / "environments"
+    documents = {path.stem: read_document(path) for path in sorted(folder.glob("*.yaml"))}
+    extended = {str(document.data.get("extends")) for document in documents.values()}
+    return [
+        name
+        for name, document in documents.items()
+        if name not in extended or "hosts" in document.data
+    ]
+
+
 def read(path: Path) -> Draft:
     """Read a file and all that it extends, and merge them; faults of form are in `problems`."""
     chain, problems = _chain(path)
