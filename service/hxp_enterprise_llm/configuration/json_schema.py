@@ -40,4 +40,15 @@ def _relaxed(node: Any) -> Any:
         if not (key == "required" and isinstance(value, list))
         and not (key == "title" and isinstance(value, str))
     }
-    return {key: _relaxed(value) for key, value in kept.items()}
+    relaxed = {key: _relaxed(value) for key, value in kept.items()}
+    for key in ("additionalProperties", "patternProperties"):
+        if isinstance(relaxed.get(key), dict):
+            relaxed[key] = _or_null(key, relaxed[key])
+    return relaxed
+
+
+def _or_null(key: str, entries: dict[str, Any]) -> dict[str, Any]:
+    """Allow null for the entries of a map: it takes an inherited entry away."""
+    if key == "patternProperties":
+        return {pattern: _or_null("", entry) for pattern, entry in entries.items()}
+    return {"anyOf": [entries, {"type": "null"}]}
