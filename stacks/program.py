@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 
-from pathlib import Path
-import yaml
-from hxp_enterprise_llm.orchestration.paths import checkout
 import pulumi
 
 from components.fleet import Fleet
@@ -28,9 +25,6 @@ def main() -> None:
 
 
 def _environment(name: str) -> Environment:
-    path = os.environ.get(FILE_VARIABLE) or f"{checkout()}/stacks/environments/{name}.yaml"
-    if not (checkout() / "service/hxp_enterprise_llm/schemas/vllm_flags.json").exists():
-        return Environment.model_validate(yaml.safe_load(Path(path).read_text()))
     loaded = load(os.environ.get(FILE_VARIABLE) or name)
     if loaded.name != name:
         raise RefusedError(
@@ -48,4 +42,4 @@ def _site(name: str, environment: Environment, parent: pulumi.Resource) -> Site:
         return LocalSite(name, environment, provider, parent)
     from providers.ssh.site import SshSite
 
-    return SshSite(provider, parent)
+    return SshSite(name, provider)

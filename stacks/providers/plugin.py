@@ -1,4 +1,4 @@
-"""A Pulumi provider plugin over typed resources: the engine's gRPC on one side, models on the other.
+"""A Pulumi provider plugin: the engine's gRPC on one side, typed resources on the other.
 
 Protocol: `pulumi.proto` of the Pulumi SDK. A plugin of our own instead of a dynamic provider keeps
 code out of the state and the state apart from the version of Python.
@@ -61,8 +61,8 @@ class Resource(Generic[Inputs]):
         """Make the object, or adopt what an interrupted run left; return its id and outputs."""
         raise NotImplementedError
 
-    def read(self, identity: str, inputs: Inputs) -> Found[Inputs] | None:
-        """Return the object as it is, or None when it is gone."""
+    def read(self, identity: str, inputs: Inputs, known: Properties) -> Found[Inputs] | None:
+        """Return the object as it is, or None when it is gone; `known` are its last outputs."""
         raise NotImplementedError
 
     def update(self, identity: str, inputs: Inputs, report: Report) -> Properties:
@@ -95,27 +95,27 @@ class Plugin(rpc.ResourceProviderServicer):
         self._resources = dict(resources)
         self._engine = engine_pb2_grpc.EngineStub(grpc.insecure_channel(engine)) if engine else None
 
-    def GetPluginInfo(self, request: Any, context: Any) -> Any:  # noqa: ARG002, D102, N802
+    def GetPluginInfo(self, request: Any, context: Any) -> Any:
         return plugin_pb2.PluginInfo(version=__version__)
 
-    def GetSchema(self, request: Any, context: Any) -> Any:  # noqa: ARG002, D102, N802
+    def GetSchema(self, request: Any, context: Any) -> Any:
         return provider_pb2.GetSchemaResponse(
             schema=f'{{"name": "{self._package}", "version": "{__version__}"}}'
         )
 
-    def CheckConfig(self, request: Any, context: Any) -> Any:  # noqa: ARG002, D102, N802
+    def CheckConfig(self, request: Any, context: Any) -> Any:
         return provider_pb2.CheckResponse(inputs=request.news)
 
-    def DiffConfig(self, request: Any, context: Any) -> Any:  # noqa: ARG002, D102, N802
+    def DiffConfig(self, request: Any, context: Any) -> Any:
         return provider_pb2.DiffResponse(changes=provider_pb2.DiffResponse.DIFF_NONE)
 
-    def Configure(self, request: Any, context: Any) -> Any:  # noqa: ARG002, D102, N802
+    def Configure(self, request: Any, context: Any) -> Any:
         return provider_pb2.ConfigureResponse(supportsPreview=True)
 
-    def Cancel(self, request: Any, context: Any) -> Any:  # noqa: ARG002, D102, N802
+    def Cancel(self, request: Any, context: Any) -> Any:
         return empty_pb2.Empty()
 
-    def Check(self, request: Any, context: Any) -> Any:  # noqa: ARG002, D102, N802
+    def Check(self, request: Any, context: Any) -> Any:
         resource, news = self._resource(request.urn), _plain(request.news)
         response = provider_pb2.CheckResponse(inputs=request.news)
         if _UNKNOWN in str(news):
@@ -130,7 +130,7 @@ class Plugin(rpc.ResourceProviderServicer):
             response.failures.add(reason=str(error))
         return response
 
-    def Diff(self, request: Any, context: Any) -> Any:  # noqa: ARG002, D102, N802
+    def Diff(self, request: Any, context: Any) -> Any:
         resource = self._resource(request.urn)
         changed = differences(_plain(request.old_inputs), _plain(request.news))
         kinds = provider_pb2.DiffResponse
@@ -142,7 +142,7 @@ class Plugin(rpc.ResourceProviderServicer):
             deleteBeforeReplace=True,
         )
 
-    def Create(self, request: Any, context: Any) -> Any:  # noqa: D102, N802
+    def Create(self, request: Any, context: Any) -> Any:
         resource, given = self._resource(request.urn), _plain(request.properties)
         if request.preview:
             return provider_pb2.CreateResponse(properties=request.properties)
@@ -151,18 +151,25 @@ class Plugin(rpc.ResourceProviderServicer):
             identity, outputs = resource.create(inputs, self._report(request.urn))
             return provider_pb2.CreateResponse(id=identity, properties=_struct(given | outputs))
 
-    def Read(self, request: Any, context: Any) -> Any:  # noqa: D102, N802
+    def Read(self, request: Any, context: Any) -> Any:
         resource, given = self._resource(request.urn), _plain(request.inputs)
         with _explained(context):
-            found = resource.read(request.id, resource.inputs.model_validate(given))
+            try:
+                inputs = resource.inputs.model_validate(given)
+            except ValidationError:
+                # Written by another version: Diff will see it, and Update or Delete will mend it.
+                return provider_pb2.ReadResponse(
+                    id=request.id, inputs=request.inputs, properties=request.properties
+                )
+            found = resource.read(request.id, inputs, _plain(request.properties))
             if found is None:
                 return provider_pb2.ReadResponse()
-            inputs = found.inputs.model_dump(mode="json")
+            now = found.inputs.model_dump(mode="json")
             return provider_pb2.ReadResponse(
-                id=request.id, inputs=_struct(inputs), properties=_struct(inputs | found.outputs)
+                id=request.id, inputs=_struct(now), properties=_struct(now | found.outputs)
             )
 
-    def Update(self, request: Any, context: Any) -> Any:  # noqa: D102, N802
+    def Update(self, request: Any, context: Any) -> Any:
         resource, given = self._resource(request.urn), _plain(request.news)
         if request.preview:
             return provider_pb2.UpdateResponse(properties=request.news)
@@ -171,10 +178,12 @@ class Plugin(rpc.ResourceProviderServicer):
             outputs = resource.update(request.id, inputs, self._report(request.urn))
             return provider_pb2.UpdateResponse(properties=_struct(given | outputs))
 
-    def Delete(self, request: Any, context: Any) -> Any:  # noqa: D102, N802
+    def Delete(self, request: Any, context: Any) -> Any:
         resource = self._resource(request.urn)
         with _explained(context), _alone(request.urn):
-            resource.delete(request.id, resource.inputs.model_validate(_plain(request.old_inputs)))
+            given = _plain(request.old_inputs)
+            # Not validated: another version may have written it, and it has to go all the same.
+            resource.delete(request.id, resource.inputs.model_construct(**given))
         return empty_pb2.Empty()
 
     def _resource(self, urn: str) -> Resource[Any]:
@@ -192,18 +201,13 @@ class Plugin(rpc.ResourceProviderServicer):
         return report
 
 
-class _explained:  # noqa: N801
-    """Hands expected errors to the engine as their own text, without a traceback."""
-
-    def __init__(self, context: Any) -> None:
-        self._context = context
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: Any) -> None:
-        if isinstance(error, (CitadelError, ValidationError)):
-            self._context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
+@contextmanager
+def _explained(context: Any) -> Iterator[None]:
+    """Hand expected errors to the engine as their own text, without a traceback."""
+    try:
+        yield
+    except (CitadelError, ValidationError) as error:
+        context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
 
 
 @contextmanager

@@ -24,8 +24,7 @@ Report = Callable[[str], None]
 
 _OUTPUT = "fleet"
 _FILE_VARIABLE = "CITADEL_ENVIRONMENT_FILE"
-_PASSPHRASE = "passphrase"
-_COMPONENTS = "citadel:index:"
+_BY_PASSPHRASE = "passphrase"  # noqa: S105 - a kind of provider
 
 
 class Stack:
@@ -167,7 +166,7 @@ class Stack:
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PATH": self._path(),
         }
-        if self._loaded.environment.state.secrets_provider == _PASSPHRASE:
+        if self._loaded.environment.state.secrets_provider == _BY_PASSPHRASE:
             variables["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(_passphrase_file())
         if self._loaded.path != self._root / "stacks" / "environments" / f"{self.name}.yaml":
             variables[_FILE_VARIABLE] = str(self._loaded.path.resolve())
@@ -191,7 +190,7 @@ class Stack:
             text = "\n".join(progress.errors or progress.other[-20:]) or error.message
             raise CitadelError(
                 f"pulumi {command[0]} of {self.name} failed\n{text}",
-                next_step=f"Mend that and run: citadel up {self.name}",
+                next_step=f"Then run the same command again; citadel up {self.name} is safe at any point.",
             ) from None
         return progress.changes()
 
@@ -235,9 +234,7 @@ def export(toolchain: Toolchain, name: str, backend: str) -> dict[str, Any] | No
     }
     command = (str(toolchain.pulumi), "stack", "export", "--stack", name, *_QUIET)
     try:
-        state: dict[str, Any] = json.loads(
-            run(command, env=variables, cwd=paths.checkout()).stdout
-        )
+        state: dict[str, Any] = json.loads(run(command, env=variables, cwd=paths.checkout()).stdout)
     except CommandError as error:
         if "no stack named" in error.output:
             return None

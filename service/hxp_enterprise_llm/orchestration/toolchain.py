@@ -131,7 +131,9 @@ def _made(folder: Path) -> Toolchain | None:
     if not source.exists():
         return None
     version = _version(programs / "pulumi")
-    return Toolchain(version, source.read_text().strip(), programs, built=False) if version else None
+    if not version:
+        return None
+    return Toolchain(version, source.read_text().strip(), programs, built=False)
 
 
 def _version(pulumi: Path) -> str:

@@ -12,6 +12,7 @@ from hxp_enterprise_llm.core.exceptions import CitadelError
 _TAIL_LINES = 200
 _GRACE_SECONDS = 30.0
 
+
 class CommandError(CitadelError):
     """A command ended with a code that was not expected; keeps its output."""
 

@@ -14,10 +14,10 @@ _UNLIMITED = 2**62
 
 @dataclass(frozen=True)
 class Group:
-    """Memory in bytes, 0 for no limit; CPUs, None for no limit."""
+    """Memory in bytes and CPUs to two places; 0 for no limit."""
 
     memory: int
-    cpus: float | None
+    cpus: float
 
 
 def cgroup(state: Inspection, root: Path = _ROOT) -> Group:
@@ -39,12 +39,13 @@ def _memory(file: Path) -> int:
     return 0 if value > _UNLIMITED else value
 
 
-def _quota_v1(root: Path, path: str) -> float | None:
+def _quota_v1(root: Path, path: str) -> float:
     folder = root / "cpu" / path
     quota = int((folder / "cpu.cfs_quota_us").read_text())
-    return None if quota < 0 else quota / int((folder / "cpu.cfs_period_us").read_text())
+    period = int((folder / "cpu.cfs_period_us").read_text())
+    return 0.0 if quota < 0 else round(quota / period, 2)
 
 
-def _quota_v2(file: Path) -> float | None:
+def _quota_v2(file: Path) -> float:
     quota, period = file.read_text().split()
-    return None if quota == "max" else int(quota) / int(period)
+    return 0.0 if quota == "max" else round(int(quota) / int(period), 2)

@@ -36,7 +36,7 @@ class HostInputs(CitadelModel):
     ssh_address: str
     ssh_port: int
     memory: int
-    cpus: float | None = None
+    cpus: float
     volumes: dict[str, str]
     store: str
     venvs: str
@@ -69,15 +69,16 @@ class Host(Resource[HostInputs]):
             self._run(inputs)
         return inputs.container, self._settle(inputs, report)
 
-    def read(self, identity: str, inputs: HostInputs) -> Found[HostInputs] | None:
+    def read(
+        self, identity: str, inputs: HostInputs, known: Properties
+    ) -> Found[HostInputs] | None:
         """Return it as it is now; see the base class."""
         data = inspect("container", identity)
         if data is None:
             return None
         refuse_foreign("container", identity, _labels(data), inputs)
-        running = _running(data)
-        outputs: Properties = {"host_key": host_key(identity)} if running else {"host_key": ""}
-        return Found(_as_it_is(data, inputs), outputs)
+        key = host_key(identity) if _running(data) else known.get("host_key", "")
+        return Found(_as_it_is(data, inputs), {"host_key": key})
 
     def update(self, identity: str, inputs: HostInputs, report: Report) -> Properties:
         """Start it again, or give it its limits and key; see the base class."""
@@ -86,9 +87,8 @@ class Host(Resource[HostInputs]):
             report("starting")
             refuse_busy(inputs.ports)
             podman("start", identity)
-        # podman 4.3 forgets these when the container stops; then Read sees it.
-        cpus = _cpus(inputs) or ("--cpu-quota", "-1")
-        podman("update", "--memory", str(inputs.memory), *cpus, identity)
+        # podman 4.3 forgets limits when the container stops; then Read sees that.
+        podman("update", *_limits(inputs), identity)
         return self._settle(inputs, report)
 
     def delete(self, identity: str, inputs: HostInputs) -> None:  # noqa: ARG002
@@ -117,7 +117,7 @@ class Host(Resource[HostInputs]):
             *("--network", inputs.network, "--ip", inputs.address, "--network-alias", inputs.name),
             *("--mac-address", _mac(inputs.address)),
             *("--privileged", "--systemd=always", *runtime(), *limits()),
-            *("--memory", str(inputs.memory), *_cpus(inputs), *ports, *volumes),
+            *(*_limits(inputs), *ports, *volumes),
             *("--volume", f"{inputs.store}:/opt/citadel/store:ro"),
             *("--volume", f"{inputs.venvs}:/opt/citadel/venvs"),
             *("--stop-signal", "SIGRTMIN+3", *label_arguments(own)),
@@ -140,8 +140,8 @@ def _mac(address: str) -> str:
     return "02:1c:" + ":".join(f"{int(part):02x}" for part in address.split("."))
 
 
-def _cpus(inputs: HostInputs) -> tuple[str, ...]:
-    return ("--cpus", str(inputs.cpus)) if inputs.cpus else ()
+def _limits(inputs: HostInputs) -> tuple[str, ...]:
+    return ("--memory", str(inputs.memory), "--cpus", str(inputs.cpus))
 
 
 def _as_it_is(data: Inspection, inputs: HostInputs) -> HostInputs:
@@ -176,7 +176,7 @@ def _labels(data: Inspection) -> dict[str, str]:
 
 
 def _running(data: Inspection) -> bool:
-    return data["State"]["Status"] == "running"
+    return bool(data["State"]["Status"] == "running")
 
 
 def _digest(inputs: HostInputs) -> str:

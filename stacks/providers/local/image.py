@@ -33,7 +33,12 @@ class Image(Resource[ImageInputs]):
             )
         return built, {}
 
-    def read(self, identity: str, inputs: ImageInputs) -> Found[ImageInputs] | None:
+    def read(
+        self,
+        identity: str,
+        inputs: ImageInputs,
+        known: Properties,  # noqa: ARG002
+    ) -> Found[ImageInputs] | None:
         """Return it when it is there; see the base class."""
         return Found(inputs, {}) if inspect("image", identity) is not None else None
 

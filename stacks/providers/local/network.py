@@ -33,7 +33,7 @@ class Network(Resource[NetworkInputs]):
     def create(self, inputs: NetworkInputs, report: Report) -> tuple[str, Properties]:
         """Make it, or adopt ours; see the base class."""
         report("creating")
-        found = self.read(inputs.name, inputs)
+        found = self.read(inputs.name, inputs, {})
         if found is not None and found.inputs == inputs:
             return inputs.name, {}
         if found is not None:
@@ -41,7 +41,12 @@ class Network(Resource[NetworkInputs]):
         self._make(inputs)
         return inputs.name, {}
 
-    def read(self, identity: str, inputs: NetworkInputs) -> Found[NetworkInputs] | None:
+    def read(
+        self,
+        identity: str,
+        inputs: NetworkInputs,
+        known: Properties,  # noqa: ARG002
+    ) -> Found[NetworkInputs] | None:
         """Return it as it is; see the base class."""
         data = inspect("network", identity)
         if data is None:

@@ -30,7 +30,7 @@ USER = "citadel"
 
 # Hosts keep their SSH keys on a volume of their own, so that a replaced host stays itself.
 IDENTITY = "/etc/citadel/identity"
-_PREPARE = f"""
+_PREPARE = """
 set -eu
 export DEBIAN_FRONTEND=noninteractive
 printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d

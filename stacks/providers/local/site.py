@@ -90,6 +90,8 @@ class LocalSite:
             if listener in slots.PUBLISHED and not self._provider.internal
         }
         reach = self._reach(name)
+        # All of the machine's when none are named: a limit that is there can be taken back.
+        cpus = round(arguments.cpus or float(os.cpu_count() or 1), 2)
         properties = {
             "name": name,
             "container": container_name(self._checkout, self._name, name),
@@ -101,7 +103,7 @@ class LocalSite:
             "ssh_address": reach[0],
             "ssh_port": reach[1],
             "memory": arguments.memory,
-            "cpus": arguments.cpus,
+            "cpus": cpus,
             "volumes": volumes,
             "store": _folder("store"),
             "venvs": _folder("venvs"),
@@ -119,7 +121,7 @@ class LocalSite:
             identity_file=keys.FILE,
             published=published,
             memory=arguments.memory,
-            cpus=arguments.cpus or float(os.cpu_count() or 1),
+            cpus=cpus,
             shared_kernel=True,
             store="mounted",
         )
@@ -142,9 +144,7 @@ class LocalSite:
     def _ports(self, host: str, published: dict[str, int]) -> dict[str, int]:
         if self._provider.internal:
             return {}
-        inside = {
-            str(outside): self._environment.port(name) for name, outside in published.items()
-        }
+        inside = {str(outside): self._environment.port(name) for name, outside in published.items()}
         return {str(self._lease.port(host)): _SSH} | inside
 
 

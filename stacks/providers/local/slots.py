@@ -34,7 +34,7 @@ class Lease(CitadelModel):
     slot: int
     checkout: str
     environment: str
-    hosts: dict[str, int] = {}
+    hosts: dict[str, int]
 
     @property
     def subnet(self) -> str:

@@ -28,12 +28,17 @@ class Volume(Resource[VolumeInputs]):
     def create(self, inputs: VolumeInputs, report: Report) -> tuple[str, Properties]:
         """Make it, or adopt ours with what is in it; see the base class."""
         report("creating")
-        if self.read(inputs.name, inputs) is None:
+        if self.read(inputs.name, inputs, {}) is None:
             own = labels(Path(inputs.checkout), inputs.environment)
             podman("volume", "create", *label_arguments(own), inputs.name)
         return inputs.name, {}
 
-    def read(self, identity: str, inputs: VolumeInputs) -> Found[VolumeInputs] | None:
+    def read(
+        self,
+        identity: str,
+        inputs: VolumeInputs,
+        known: Properties,  # noqa: ARG002
+    ) -> Found[VolumeInputs] | None:
         """Return it as it is; see the base class."""
         data = inspect("volume", identity)
         if data is None:

@@ -1,0 +1,1 @@
+"""Provider `ssh`: hosts that exist; they are checked and recorded, never made or destroyed."""

@@ -1,0 +1,81 @@
+"""A host that exists: it is asked what it is, and left as it is."""
+
+from __future__ import annotations
+
+from hxp_enterprise_llm.core.exceptions import RefusedError
+from hxp_enterprise_llm.schemas.base import CitadelModel
+from hxp_enterprise_llm.schemas.outputs import SshEndpoint
+from providers.plugin import Found, Properties, Report, Resource
+from providers.ssh.facts import Facts, ask, refuse_unfit
+
+
+class HostInputs(CitadelModel):
+    """How to reach a host, and what it must offer."""
+
+    name: str
+    address: str
+    port: int
+    user: str
+    identity_file: str
+    host_key: str
+    memory: int
+    bastion: str | None = None
+
+    def endpoint(self) -> SshEndpoint:
+        """Return how to reach it."""
+        return SshEndpoint(
+            host=self.address,
+            port=self.port,
+            user=self.user,
+            host_key=self.host_key,
+            identity_file=self.identity_file,
+            bastion=self.bastion,
+        )
+
+
+class Host(Resource[HostInputs]):
+    """Recorded, never made."""
+
+    inputs = HostInputs
+    replace_on = frozenset({"name"})
+
+    def check(self, inputs: HostInputs) -> None:
+        """Refuse a host without address or key; see the base class."""
+        name = inputs.name
+        if not inputs.address:
+            raise RefusedError(
+                f"host {name} has no address", next_step=f"Write hosts.{name}.address."
+            )
+        if not inputs.host_key:
+            raise RefusedError(
+                f"host {name} has no pinned key",
+                next_step=f"Read it on the host itself (/etc/ssh/ssh_host_ed25519_key.pub) or with "
+                f"ssh-keyscan {inputs.address}, and write it as hosts.{name}.host_key.",
+            )
+
+    def create(self, inputs: HostInputs, report: Report) -> tuple[str, Properties]:
+        """Check and record it; see the base class."""
+        return inputs.name, self.update(inputs.name, inputs, report)
+
+    def read(
+        self, identity: str, inputs: HostInputs, known: Properties
+    ) -> Found[HostInputs] | None:
+        """Return it as it is, with its real memory where that changed; see the base class."""
+        facts = ask(identity, inputs.endpoint())
+        changed = facts.memory != known.get("memory_found", facts.memory)
+        seen = inputs.model_copy(update={"memory": facts.memory}) if changed else inputs
+        return Found(seen, _outputs(facts))
+
+    def update(self, identity: str, inputs: HostInputs, report: Report) -> Properties:
+        """Check it anew; see the base class."""
+        report("asking")
+        facts = ask(identity, inputs.endpoint())
+        refuse_unfit(identity, facts, inputs.memory)
+        return _outputs(facts)
+
+    def delete(self, identity: str, inputs: HostInputs) -> None:
+        """Forget it; nothing is done on the host."""
+
+
+def _outputs(facts: Facts) -> Properties:
+    return {"memory_found": facts.memory, "cpus_found": facts.cpus}
