@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from hxp_enterprise_llm.configuration.rules.registry import Finding, Subject, rule
+
+_HOST_KEY = re.compile(r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp\d+) [A-Za-z0-9+/]+=*")
 
 
 @rule(
@@ -41,11 +44,12 @@ def local_address(subject: Subject) -> Iterator[Finding]:
 
 @rule(
     "C203",
-    "A host of provider ssh has an address of its own.",
-    "Provider ssh takes hosts that exist already; it must know where they are.",
+    "A host of provider ssh has an address of its own, and its host key pinned.",
+    "Provider ssh takes hosts that exist already: it must know where they are, and that it talks to "
+    "them and nobody else. `ssh-keyscan ADDRESS` prints a host's keys; compare with its console.",
 )
 def ssh_address(subject: Subject) -> Iterator[Finding]:
-    """Find ssh hosts without an address, and two hosts with one address."""
+    """Find ssh hosts without an address or a key, and two hosts with one address."""
     if subject.environment.provider.kind != "ssh":
         return
     seen: dict[str, str] = {}
@@ -59,6 +63,12 @@ def ssh_address(subject: Subject) -> Iterator[Finding]:
             )
         else:
             seen[host.address] = name
+        if host.host_key is None or not _HOST_KEY.fullmatch(host.host_key):
+            yield Finding(
+                ("hosts", name, "host_key"),
+                "a host of provider ssh needs its public host key.",
+                f"Write `ssh-ed25519 AAAA…`; run: ssh-keyscan {host.address or 'ADDRESS'}",
+            )
 
 
 @rule(
