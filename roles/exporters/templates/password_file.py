@@ -8,12 +8,17 @@ import sys
 from pathlib import Path
 
 
+def write(credentials: Path, name: str, address: str, target: Path) -> None:
+    """Write the password of one store, readable by its owner only."""
+    password = (credentials / name).read_text().rstrip("\n")
+    target.touch(mode=0o600)
+    target.write_text(json.dumps({address: password}))
+
+
 def main() -> None:
     """Write the credential and address that the first two arguments name to the third."""
-    credential, address, target = sys.argv[1:4]
-    password = Path(os.environ["CREDENTIALS_DIRECTORY"], credential).read_text().rstrip("\n")
-    os.umask(0o077)
-    Path(target).write_text(json.dumps({address: password}))
+    name, address, target = sys.argv[1:4]
+    write(Path(os.environ["CREDENTIALS_DIRECTORY"]), name, address, Path(target))
 
 
 if __name__ == "__main__":

@@ -42,54 +42,45 @@ def matches(password: str, kept: str) -> bool:
     return method == "SCRAM-SHA-256" and hmac.compare_digest(made, kept)
 
 
-def identifier(name: str) -> str:
-    """Quote a name for SQL."""
-    return '"' + name.replace('"', '""') + '"'
+def sql(statement: str, port: int, **names: str) -> str:
+    """Run statements, fed by stdin, and return their rows as text.
 
-
-def literal(value: str) -> str:
-    """Quote a text for SQL."""
-    return "'" + value.replace("'", "''") + "'"
-
-
-def sql(statement: str, *, database: str = "postgres", port: int) -> str:
-    """Run a statement, fed by stdin, and return its rows as text."""
+    Args:
+        statement: SQL with psql's `:"name"` for identifiers and `:'name'` for texts.
+        port: The server's port.
+        names: What these stand for; never a secret, they are arguments of psql.
+    """
     command = [_PSQL, "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", "/run/citadel-postgres"]
-    command += ["-p", str(port), "-U", "postgres", "-d", database]
+    command += ["-p", str(port), "-U", "postgres", "-d", "postgres"]
+    command += [part for name, value in names.items() for part in ("-v", f"{name}={value}")]
     done = subprocess.run(command, input=statement, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         sys.exit(f"provision: psql ended with {done.returncode}: {done.stderr.strip()}")
     return done.stdout.strip()
 
 
-def provision_user(name: str, password: str, port: int) -> bool:
+def provision_user(user: str, password: str, port: int) -> bool:
     """Make a user or give it its password; return whether anything was changed."""
-    kept = sql(
-        "SELECT coalesce(rolpassword, '-') FROM pg_authid "
-        f"WHERE rolname = {literal(name)} AND rolcanlogin",
-        port=port,
-    )
-    if matches(password, kept):
+    found = sql("SELECT coalesce(rolpassword, '-') FROM pg_authid WHERE rolname = :'user'",
+                port, user=user)  # fmt: skip
+    if matches(password, found):
         return False
-    secret = literal(verifier(password, os.urandom(_SALT_BYTES)))
-    exists = sql(f"SELECT 1 FROM pg_roles WHERE rolname = {literal(name)}", port=port)
-    verb = "ALTER" if exists else "CREATE"
+    verb = "ALTER" if found else "CREATE"
+    made = verifier(password, os.urandom(_SALT_BYTES))
     # The verifier must not reach the log either, should the statement fail.
-    quiet = "SET log_min_error_statement = panic; SET log_min_duration_statement = -1; "
-    sql(f"{quiet}{verb} ROLE {identifier(name)} LOGIN PASSWORD {secret};", port=port)
+    quiet = "SET log_min_error_statement = panic; SET log_min_duration_statement = -1;"
+    sql(f"{quiet}\\set made '{made}'\n{verb} ROLE :\"user\" LOGIN PASSWORD :'made';",
+        port, user=user)  # fmt: skip
     return True
 
 
-def provision_database(name: str, owner: str, port: int) -> bool:
+def provision_database(database: str, owner: str, port: int) -> bool:
     """Make a database that only its owner may enter; return whether it was made."""
-    found = sql(f"SELECT 1 FROM pg_database WHERE datname = {literal(name)}", port=port)
+    found = sql("SELECT 1 FROM pg_database WHERE datname = :'name'", port, name=database)
     if not found:
-        sql(f"CREATE DATABASE {identifier(name)} OWNER {identifier(owner)};", port=port)
-    sql(
-        f"ALTER DATABASE {identifier(name)} OWNER TO {identifier(owner)}; "
-        f"REVOKE ALL ON DATABASE {identifier(name)} FROM PUBLIC;",
-        port=port,
-    )
+        sql('CREATE DATABASE :"name" OWNER :"owner";', port, name=database, owner=owner)
+    rights = 'ALTER DATABASE :"name" OWNER TO :"owner"; REVOKE ALL ON DATABASE :"name" FROM PUBLIC;'
+    sql(rights, port, name=database, owner=owner)
     return not found
 
 
@@ -105,11 +96,8 @@ def main() -> None:
     ]
     if provision_database(wanted["database"], wanted["user"], port):
         changed.append(wanted["database"])
-    sql(
-        f"GRANT pg_monitor TO {identifier(monitor)}; "
-        "CREATE EXTENSION IF NOT EXISTS pg_stat_statements;",
-        port=port,
-    )
+    rights = 'GRANT pg_monitor TO :"monitor"; CREATE EXTENSION IF NOT EXISTS pg_stat_statements;'
+    sql(rights, port, monitor=monitor)
     sys.stdout.write(f"provision: changed {', '.join(changed) or 'nothing'}\n")
 
 
