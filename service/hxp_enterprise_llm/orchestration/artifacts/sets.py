@@ -18,7 +18,7 @@ _PYTHON_MINOR = 11
 _GLIBC_MINOR = 36
 _MACHINE = "x86_64"
 _LEGACY_GLIBC = {"manylinux1": 5, "manylinux2010": 12, "manylinux2014": 17}
-SETS = ("vllm-cpu", "vllm-cuda", "gateway")
+SETS = ("vllm-cpu", "vllm-cuda", "gateway", "uv")
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,10 @@ def lock_of(set_name: str, root: Path) -> Path:
     """
     lock = root / "locks" / f"pylock.{set_name}.toml"
     if set_name not in SETS or not lock.is_file():
-        hint = (
-            "ROCm wheels are built by hand; see docs/artifacts.md."
-            if set_name == "vllm-rocm"
-            else f"Use one of: {', '.join(SETS)}."
+        raise CitadelError(
+            f"there is no lock for the wheel set {set_name}",
+            next_step=f"Locked are {', '.join(SETS)}; locks/README.md tells how to lock another.",
         )
-        raise CitadelError(f"there is no lock for the wheel set {set_name}", next_step=hint)
     return lock
 
 

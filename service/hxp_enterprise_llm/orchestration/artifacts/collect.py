@@ -1,0 +1,101 @@
+"""Looks after the store: hashes again, and finds what nobody needs."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from hxp_enterprise_llm.orchestration.artifacts.progress import Report, size
+from hxp_enterprise_llm.orchestration.artifacts.roots import roots
+from hxp_enterprise_llm.orchestration.artifacts.store import Store, hash_file
+from hxp_enterprise_llm.schemas.artifacts import ArtifactRef
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is not as it was locked."""
+
+    artifact: str
+    problem: str
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """Something that no environment needs."""
+
+    path: Path
+    size: int
+
+
+def verify(store: Store, refs: Iterable[ArtifactRef], report: Report) -> list[Finding]:
+    """Hash every file of some artifacts again.
+
+    A view with a changed file is set aside whole, so that the next fetch makes it anew.
+    """
+    findings: list[Finding] = []
+    for ref in refs:
+        if not store.has_view(ref.view):
+            findings.append(Finding(ref.view, "missing; run: citadel artifacts fetch"))
+            continue
+        view = store.view(ref.view)
+        report(f"{ref.name}: {len(view.files)} files, {size(view.size)}")
+        changed = _changed(store, view.files, store.root / ref.view)
+        findings += [Finding(f"{ref.view}/{path}", problem) for path, problem in changed.items()]
+        if changed:
+            store.set_aside(store.root / ref.view, f"{ref.folder}.changed")
+    return findings
+
+
+def _changed(store: Store, files: Iterable[str], folder: Path) -> dict[str, str]:
+    expected = store.view(str(folder.relative_to(store.root))).files
+    changed: dict[str, str] = {}
+    for path in files:
+        file = folder / path
+        if not file.exists():
+            changed[path] = "missing"
+            continue
+        actual = hash_file(file)
+        if actual != expected[path]:
+            changed[path] = f"expected {expected[path]}, actual {actual}; set aside"
+            blob = store.blob(expected[path])
+            if blob.exists() and blob.samefile(file):
+                store.set_aside(blob, f"{file.name}.{actual[:16]}")
+    return changed
+
+
+def garbage(store: Store, venvs: Path) -> list[Garbage]:
+    """Return what no existing environment file needs: records, views, environments, blobs."""
+    known = list(roots(store))
+    needed = {ref for root in known if root.alive for ref in root.artifacts}
+    views = {ref.view for ref in needed}
+    folders = {Path(ref.path).name for ref in needed if ref.kind == "venv"}
+    found = [Garbage(root.record, 0) for root in known if not root.alive]
+    for view in store.views():
+        if view.name not in views:
+            found.append(Garbage(store.root / view.name, 0))
+    if venvs.is_dir():
+        idle = (path for path in sorted(venvs.iterdir()) if path.name.lstrip(".") not in folders)
+        found += [Garbage(path, _size(path)) for path in idle if path.is_dir()]
+    going = {item.path for item in found}
+    kept = {sha for view in store.views() if store.root / view.name not in going
+            for sha in view.files.values()}  # fmt: skip
+    programs = {path.stat().st_ino for path in (store.root / "bin").iterdir()}
+    for blob in sorted((store.root / "blobs" / "sha256").iterdir()):
+        if blob.name not in kept and blob.stat().st_ino not in programs:
+            found.append(Garbage(blob, blob.stat().st_size))
+    return found
+
+
+def remove(items: Iterable[Garbage]) -> None:
+    """Remove what `garbage` returned."""
+    for item in items:
+        if item.path.is_dir():
+            shutil.rmtree(item.path)
+        else:
+            item.path.unlink()
+
+
+def _size(folder: Path) -> int:
+    return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir())

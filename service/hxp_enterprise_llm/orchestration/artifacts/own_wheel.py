@@ -1,0 +1,73 @@
+"""Our own package for hosts: its wheel, built reproducibly, and the lock of what it needs."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from hxp_enterprise_llm.core.exceptions import CitadelError
+from hxp_enterprise_llm.orchestration.artifacts.sets import fitness
+from hxp_enterprise_llm.orchestration.artifacts.store import Store
+from hxp_enterprise_llm.utilities.process import run
+
+_EPOCH = "315532800"
+"""1980-01-01: the earliest time that a zip file can name."""
+_HEADER = """\
+# Made by `citadel artifacts lock` from uv.lock: what `hxp-enterprise-llm[gateway]` needs on hosts.
+lock-version = "1.0"
+created-by = "citadel"
+requires-python = ">=3.11"
+"""
+
+
+def gateway_lock(root: Path) -> str:
+    """Return locks/pylock.gateway.toml as uv.lock has it now; needs no network.
+
+    Raises:
+        CommandError: uv is missing, or uv.lock does not fit pyproject.toml.
+    """
+    command = ["uv", "export", "--locked", "--offline", "--quiet", "--extra", "gateway", "--no-dev"]
+    command += ["--no-emit-project", "--format", "pylock.toml"]
+    text = run(command, cwd=root, next_step="run: uv lock").stdout
+    packages: list[dict[str, Any]] = tomllib.loads(text)["packages"]
+    return _HEADER + "".join(_entry(package) for package in packages)
+
+
+def _entry(package: dict[str, Any]) -> str:
+    wheels = [
+        f'    {{ url = "{wheel["url"]}", hashes = {{ sha256 = "{wheel["hashes"]["sha256"]}" }} }},\n'
+        for wheel in package.get("wheels", ())
+        if fitness(wheel["url"].rpartition("/")[2]) is not None
+    ]
+    marker = f'marker = "{package["marker"]}"\n' if "marker" in package else ""
+    return (
+        f'\n[[packages]]\nname = "{package["name"]}"\nversion = "{package["version"]}"\n'
+        f"{marker}wheels = [\n{''.join(wheels)}]\n"
+    )
+
+
+def build(root: Path, store: Store) -> tuple[str, str, str]:
+    """Build the wheel of this checkout into the store.
+
+    Returns:
+        Its file name, its SHA-256, and its line for requirements.txt.
+
+    Raises:
+        CitadelError: The build failed.
+    """
+    with tempfile.TemporaryDirectory(dir=store.root / "partial") as folder:
+        run(
+            ["uv", "build", "--quiet", "--wheel", "--out-dir", folder, str(root)],
+            env=dict(os.environ, SOURCE_DATE_EPOCH=_EPOCH),
+            next_step="Correct the package, then run it again.",
+        )
+        wheels = list(Path(folder).glob("*.whl"))
+        if len(wheels) != 1:
+            raise CitadelError(f"uv build made {len(wheels)} wheels", next_step="See pyproject.toml.")
+        file = wheels[0].name
+        sha256 = store.adopt(wheels[0])
+    name, version, *_ = file.split("-")
+    return file, sha256, f"{name.replace('_', '-')}=={version} --hash=sha256:{sha256}"
