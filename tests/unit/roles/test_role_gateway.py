@@ -1,0 +1,72 @@
+"""The role's files, rendered as the bundle renders them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pytest
+import yaml
+
+from hxp_enterprise_llm.gateway.config import load
+from hxp_enterprise_llm.orchestration.paths import checkout
+from hxp_enterprise_llm.orchestration.resolvers.gateway import resolve
+from hxp_enterprise_llm.schemas.roles.gateway import GatewayRole
+from hxp_enterprise_llm.testing.factories import context
+
+_HARDENING = {"hardening.j2": "{% macro hardening(writable=[]) %}# hardened{% endmacro %}"}
+
+
+@pytest.fixture
+def role() -> GatewayRole:
+    services = {"api_gateway": {"workers": 3, "timeout": "150ms"}}
+    return resolve(context(infrastructure_services=services), "edge-1")
+
+
+def render(name: str, role: GatewayRole) -> str:
+    loader = jinja2.ChoiceLoader(
+        [
+            jinja2.FileSystemLoader(checkout() / "roles/gateway/templates"),
+            jinja2.DictLoader(_HARDENING),
+        ]
+    )
+    environment = jinja2.Environment(
+        loader=loader,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,
+    )
+    data = role.model_dump(mode="json")
+    return environment.get_template(name).render(**data, host="edge-1", environment="test")
+
+
+@pytest.mark.parametrize("models", [True, False], ids=["with models", "without"])
+def test_the_file_that_is_written_is_the_configuration_that_was_resolved(
+    tmp_path: Path, role: GatewayRole, *, models: bool
+) -> None:
+    config = role.config if models else role.config.model_copy(update={"models": {}})
+    path = tmp_path / "gateway.yaml"
+    path.write_text(render("gateway.yaml.j2", role.model_copy(update={"config": config})))
+    assert load(path) == config
+
+
+def test_each_worker_is_a_unit_whose_health_is_asked_on_its_own_port(role: GatewayRole) -> None:
+    bundle: dict[str, Any] = yaml.safe_load(render("bundle.yml.j2", role))
+    assert [(unit["name"], unit["health"]["url"]) for unit in bundle["units"]] == [
+        (f"citadel-gateway@{n}.service", f"http://10.200.0.12:{9100 + n}/health/live")
+        for n in (1, 2, 3)
+    ]
+    assert bundle["validate"][0][0] == f"{role.venv}/bin/python"
+    assert bundle["credentials"] == {"key": "generated:gateway/key"}
+
+
+def test_the_unit_outlives_the_drain_and_is_hardened(role: GatewayRole) -> None:
+    unit = render("gateway.service.j2", role)
+    (stop,) = [line for line in unit.splitlines() if line.startswith("TimeoutStopSec=")]
+    # The worker itself gives up five seconds after its deadline.
+    assert int(stop.partition("=")[2]) > role.config.timeouts.drain + 5
+    assert "KillMode=mixed" in unit
+    assert "LoadCredential=key:" in unit
+    assert "# hardened" in unit
