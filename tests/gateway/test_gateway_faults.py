@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -264,3 +266,31 @@ async def test_metrics_say_what_happened_and_unknown_models_make_no_series(
     await engine.kill()
     await gateway.ready(status=503)
     assert f"citadel_gateway_upstream_up{upstream} 0.0" in await metrics(gateway)
+
+
+async def test_a_taken_port_is_an_error_that_names_it(
+    gateway: RunningGateway, tmp_path: Path
+) -> None:
+    again = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "hxp_enterprise_llm.gateway"),
+        *("--config", str(tmp_path / "gateway.yaml")),
+        env=os.environ | {"CREDENTIALS_DIRECTORY": str(tmp_path)},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, shown = await asyncio.wait_for(again.communicate(), 30)
+    assert again.returncode == 1
+    # The users' port is shared on purpose; the worker's own metrics port is not.
+    assert f"cannot listen on 127.0.0.1:{gateway.metrics_port}".encode() in shown
+    assert b"Traceback" not in shown
+
+
+async def test_a_worker_needs_nothing_but_the_gateways_own_requirements() -> None:
+    code = (
+        "import sys, hxp_enterprise_llm.gateway.__main__, hxp_enterprise_llm.gateway.server\n"
+        "print(sorted({'typer', 'rich', 'jinja2', 'ansible', 'pulumi'} & set(sys.modules)))"
+    )
+    asked = await asyncio.create_subprocess_exec(
+        sys.executable, "-I", "-c", code, stdout=asyncio.subprocess.PIPE
+    )
+    found, _ = await asyncio.wait_for(asked.communicate(), 30)
+    assert found.strip() == b"[]"

@@ -1,0 +1,31 @@
+"""`citadel serve gateway` is the same as the entry on hosts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hxp_enterprise_llm.cli.main import run
+from hxp_enterprise_llm.core.exceptions import ExitCode
+
+
+def test_check_validates_the_file_and_serves_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "gateway.yaml"
+    path.write_text("listen: {port: 8000}\nmetrics: {port: 9101}\n")
+    assert run(["serve", "gateway", "--config", str(path), "--check"]) == ExitCode.OK
+    path.write_text("listen: {port: 8000}\n")
+    assert run(["serve", "gateway", "--config", str(path), "--check"]) == ExitCode.REFUSED
+    assert "metrics: Field required" in capsys.readouterr().err
+
+
+def test_a_gateway_without_its_key_does_not_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    path = tmp_path / "gateway.yaml"
+    path.write_text("listen: {port: 8000}\nmetrics: {port: 9101}\n")
+    assert run(["serve", "gateway", "--config", str(path)]) == ExitCode.ERROR
+    assert "CREDENTIALS_DIRECTORY" in capsys.readouterr().err
