@@ -122,7 +122,8 @@ def collect(
 
 @app.command("lock")
 def lock(
-    *, check: Annotated[bool, typer.Option("--check", help="Only tell whether it is fresh.")] = False
+    *,
+    check: Annotated[bool, typer.Option("--check", help="Only tell whether it is fresh.")] = False,
 ) -> None:
     """Write locks/pylock.gateway.toml from uv.lock.
 

@@ -108,7 +108,9 @@ class Fetcher:
             file, files_sha256, line = own_wheel.build(self._root, self.store)
             files[file] = files_sha256
             requirements.append(line)
-        files["requirements.txt"] = self.store.keep("".join(f"{r}\n" for r in requirements).encode())
+        files["requirements.txt"] = self.store.keep(
+            "".join(f"{r}\n" for r in requirements).encode()
+        )
         self.store.publish(ref.view, files)
         self.changed = True
 

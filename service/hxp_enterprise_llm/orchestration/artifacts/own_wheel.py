@@ -66,7 +66,9 @@ def build(root: Path, store: Store) -> tuple[str, str, str]:
         )
         wheels = list(Path(folder).glob("*.whl"))
         if len(wheels) != 1:
-            raise CitadelError(f"uv build made {len(wheels)} wheels", next_step="See pyproject.toml.")
+            raise CitadelError(
+                f"uv build made {len(wheels)} wheels", next_step="See pyproject.toml."
+            )
         file = wheels[0].name
         sha256 = store.adopt(wheels[0])
     name, version, *_ = file.split("-")
