@@ -1,0 +1,67 @@
+"""Alertmanager takes an alert and posts it, with its token, where the environment says."""
+
+from __future__ import annotations
+
+from testinfra.host import Host
+
+UNIT = "citadel-alertmanager.service"
+# Waits for one post on the webhook's port and prints its token and its alerts.
+RECEIVER = """
+import json, http.server as h
+class Hook(h.BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.send_response(200); self.end_headers()
+        names = [alert["labels"]["alertname"] for alert in body["alerts"]]
+        print(self.headers["Authorization"], *names)
+    def log_message(self, *arguments): pass
+server = h.HTTPServer(("127.0.0.1", 9999), Hook); server.timeout = 60; server.handle_request()
+"""
+
+
+def url(host: Host) -> str:
+    return f"http://{str(host.check_output('hostname -I')).split()[0]}:9093"
+
+
+def test_our_unit_runs_and_starts_with_the_host(host: Host) -> None:
+    assert host.service(UNIT).is_running
+    assert host.service(UNIT).is_enabled
+
+
+def test_an_alert_reaches_the_webhook_with_its_token(host: Host) -> None:
+    add = f"amtool alert add TestAlert host=metrics-1 --alertmanager.url={url(host)}"
+    shell = f"python3 - <<'CITADEL' &\n{RECEIVER}\nCITADEL\n{add}; wait"
+    with host.sudo():
+        token = host.check_output("cat /etc/citadel/credentials/alertmanager/webhook_token")
+        assert host.check_output(shell).splitlines()[-1] == f"Bearer {token} TestAlert"
+
+
+def test_the_token_is_not_in_the_configuration(host: Host) -> None:
+    with host.sudo():
+        token = host.check_output("cat /etc/citadel/credentials/alertmanager/webhook_token")
+        assert token
+        assert not host.file("/opt/citadel/alertmanager/current/alertmanager.yml").contains(token)
+
+
+def test_it_does_not_gossip(host: Host) -> None:
+    assert ":9094 " not in host.check_output("ss -Hltun")
+    assert host.socket(f"tcp://{url(host).removeprefix('http://')}").is_listening
+    assert not host.socket("tcp://127.0.0.1:9093").is_listening
+
+
+def test_a_silence_is_kept_over_a_restart(host: Host) -> None:
+    manager = f"--alertmanager.url={url(host)}"
+    add = f"amtool silence add alertname=Kept -c test -a test -d 5m {manager}"
+    identity = host.check_output(add)
+    with host.sudo():
+        host.check_output(f"systemctl restart {UNIT}")
+    until = f"timeout 60 sh -c 'until amtool silence query {manager} >/dev/null; do :; done'"
+    host.check_output(until)
+    assert identity in host.check_output(f"amtool silence query -q {manager}")
+    host.check_output(f"amtool silence expire {identity} {manager}")
+
+
+def test_the_unit_is_hardened(host: Host) -> None:
+    with host.sudo():
+        host.check_output(f"systemd-analyze security --threshold=25 {UNIT}")
+        assert host.check_output(f"systemd-analyze verify {UNIT} 2>&1") == ""
