@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -261,7 +262,10 @@ async def test_metrics_say_what_happened_and_unknown_models_make_no_series(
     assert f'citadel_gateway_first_byte_seconds_count{{model="tiny",route="{CHAT}"}} 1.0' in text
     assert f'citadel_gateway_requests_total{{code="404",model="",route="{CHAT}"}} 1.0' in text
     assert 'citadel_gateway_requests_in_flight{model="tiny"} 0.0' in text
-    assert "citadel_gateway_process_resident_memory_bytes" in text
+    (memory,) = re.findall(
+        r"^citadel_gateway_process_resident_memory_bytes (\S+)$", text, re.MULTILINE
+    )
+    assert 20e6 < float(memory) < 500e6
     assert "made-up" not in text
     await engine.kill()
     await gateway.ready(status=503)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from resource import getpagesize
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
@@ -10,11 +15,16 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 
 class Metrics:
-    """The series of one worker, in a registry of their own."""
+    """The series of one worker, in a registry of their own.
 
-    def __init__(self) -> None:
+    Args:
+        models: Served names; their series are there before their first request.
+    """
+
+    def __init__(self, models: Iterable[str] = ()) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call] # theirs
         self.registry = CollectorRegistry()
-        ProcessCollector(namespace="citadel_gateway", registry=self.registry)
+        _process(self.registry)
         by_route = ("model", "route")
         self.requests = Counter(
             "citadel_gateway_requests",
@@ -55,6 +65,23 @@ class Metrics:
             registry=self.registry,
         )
 
+        for model in models:
+            self.in_flight.labels(model)
+
     def expose(self) -> bytes:
         """Return all series in Prometheus' text form."""
         return generate_latest(self.registry)
+
+
+def _process(registry: CollectorRegistry) -> None:
+    # prometheus_client's own collector reads /proc/stat, which the unit's sandbox hides.
+    started = "citadel_gateway_process_start_time_seconds"
+    Gauge(started, "When the worker began, in Unix time.", registry=registry).set(time.time())
+    memory = "citadel_gateway_process_resident_memory_bytes"
+    gauge = Gauge(memory, "Memory of the worker.", registry=registry)
+    gauge.set_function(_resident)
+
+
+def _resident() -> float:
+    pages = Path("/proc/self/statm").read_text("ascii").split()[1]
+    return float(pages) * getpagesize()

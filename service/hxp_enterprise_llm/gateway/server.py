@@ -69,7 +69,7 @@ def _listen(where: Listen, offset: int, *, shared: bool) -> socket.socket:
 async def _serve(
     config: GatewayConfig, key: keys.Key, users: socket.socket, operators: socket.socket
 ) -> None:
-    measures = Metrics()
+    measures = Metrics(config.models)
     pools = build_pools(config, lambda one: _show(measures, one))
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(Client(config.timeouts))
