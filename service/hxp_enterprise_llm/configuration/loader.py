@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -22,6 +21,7 @@ from hxp_enterprise_llm.configuration.fields import accepts_null
 from hxp_enterprise_llm.configuration.locks import lock_versions
 from hxp_enterprise_llm.configuration.merge import Origin, Origins, merge, merge_origins, value_at
 from hxp_enterprise_llm.configuration.messages import diagnostics_of, suggest
+from hxp_enterprise_llm.configuration.remainder import pruned, remainder
 from hxp_enterprise_llm.configuration.rules import Subject
 from hxp_enterprise_llm.orchestration.paths import checkout
 from hxp_enterprise_llm.schemas.environment import Environment
@@ -75,7 +75,7 @@ def load(name_or_path: str, *, today: date | None = None) -> LoadedEnvironment:
     checked, refused = environment, set[KeyPath]()
     if checked is None:
         refused = {item.path for item in problems}
-        checked = _without_refused(draft, refused)
+        checked = remainder(draft.data, refused) if refused else None
     outcome = Outcome()
     if checked is not None:
         day = today or datetime.now(tz=UTC).date()
@@ -144,16 +144,6 @@ def validate(draft: Draft) -> tuple[Environment | None, tuple[Diagnostic, ...]]:
         return None, tuple(diagnostics_of(error, Environment, draft.data, draft.place))
 
 
-def _without_refused(draft: Draft, refused: set[KeyPath]) -> Environment | None:
-    """Return the environment less its refused keys, so that rules still see the rest."""
-    if not refused or () in refused:
-        return None
-    try:
-        return Environment.model_validate(dict(_pruned(draft.data, refused, ())))
-    except ValidationError:
-        return None
-
-
 def _chain(path: Path) -> tuple[list[Document], list[Diagnostic]]:
     chain: list[Document] = []
     problems: list[Diagnostic] = []
@@ -207,15 +197,7 @@ def _without_removed(data: dict[str, Any], origins: Origins) -> dict[str, Any]:
     ]
     for path in removed:
         del origins[path]
-    return dict(_pruned(data, set(removed), ()))
-
-
-def _pruned(data: dict[str, Any], removed: set[KeyPath], at: KeyPath) -> Iterator[tuple[str, Any]]:
-    for key, value in data.items():
-        path = (*at, key)
-        if path in removed:
-            continue
-        yield key, dict(_pruned(value, removed, path)) if isinstance(value, dict) else value
+    return dict(pruned(data, set(removed)))
 
 
 def _is_null(data: Any, path: KeyPath) -> bool:

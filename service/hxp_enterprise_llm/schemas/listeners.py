@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Any
+
+from pydantic import Field, model_validator
 
 from hxp_enterprise_llm.schemas.base import CitadelModel
 
@@ -58,7 +60,9 @@ class Listeners(CitadelModel):
         default=NamedListener(),
         description="Prometheus; port: infrastructure_services.monitoring.prometheus_port.",
     )
-    alertmanager: Listener = Field(default=Listener(port=9093), description="Alertmanager.")
+    alertmanager: Listener = Field(
+        default=Listener(port=9093), description="Alertmanager's API and page."
+    )
     node_exporter: Listener = Field(
         default=Listener(port=9100), description="Node exporter, on every host."
     )
@@ -66,3 +70,18 @@ class Listeners(CitadelModel):
         default=Listener(port=9187), description="Exporter of PostgreSQL."
     )
     redis_exporter: Listener = Field(default=Listener(port=9121), description="Exporter of Redis.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keep_default_ports(cls, data: Any) -> Any:
+        """Whoever writes `tls` of a listener must not have to repeat its port."""
+        if not isinstance(data, dict):
+            return data
+        return {name: _with_port(cls, name, value) for name, value in data.items()}
+
+
+def _with_port(listeners: type[Listeners], name: Any, value: Any) -> Any:
+    field = listeners.model_fields.get(name)
+    if field is None or not isinstance(value, dict) or not isinstance(field.default, Listener):
+        return value
+    return {"port": field.default.port, **value}

@@ -147,7 +147,7 @@ def wrong_type(subject: Subject) -> Iterator[Finding]:
             yield Finding(
                 path,
                 "the argument has the wrong type.",
-                f"Write {_WANTED.get(flag.kind, flag.kind)}.",
+                f"Write {_wanted(argument, flag)}.",
             )
 
 
@@ -169,6 +169,11 @@ def fits(argument: str, flag: Flag, value: Any) -> bool:
     if flag.kind == "list":
         return isinstance(value, tuple | str | int | float)
     return not isinstance(value, tuple)
+
+
+def _wanted(argument: str, flag: Flag) -> str:
+    readable = ", or one such as 512M or 1G" if argument in _READABLE_FLAGS else ""
+    return _WANTED.get(flag.kind, flag.kind) + readable
 
 
 def _is_json(text: str) -> bool:

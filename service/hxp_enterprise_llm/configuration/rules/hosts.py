@@ -45,7 +45,7 @@ def local_address(subject: Subject) -> Iterator[Finding]:
 @rule(
     "C203",
     "A host of provider ssh has an address of its own, and its host key pinned.",
-    "Provider ssh takes hosts that exist already: it must know where they are, and that it talks to "
+    "Provider ssh takes hosts that exist: it must know where they are, and that it talks to "
     "them and nobody else. `ssh-keyscan ADDRESS` prints a host's keys; compare with its console.",
 )
 def ssh_address(subject: Subject) -> Iterator[Finding]:

@@ -169,7 +169,8 @@ def explicit_kv_cache(subject: Subject) -> Iterator[Finding]:
         if subject.environment.hosts[host].accelerator != "cpu":
             continue
         for name, model in subject.environment.models_on(host).items():
-            if name not in seen and kv_cache_of(model) is None:
+            written = "kv_cache_memory_bytes" in model.engine
+            if name not in seen and not written and kv_cache_of(model) is None:
                 seen.add(name)
                 yield Finding(
                     ("models", name, "engine"),

@@ -68,7 +68,7 @@ def ranges(environment: Environment, host: str) -> list[Range]:
             max(1, counts.get(listener, 1)),
             port_path(environment, listener),
         )
-        for role in ("base", *environment.hosts[host].roles)
+        for role in ("base", *dict.fromkeys(environment.hosts[host].roles))
         for listener in ROLE_LISTENERS[role]
     ]
 

@@ -80,7 +80,7 @@ def secret_variables(subject: Subject) -> Iterator[Finding]:
     "C108",
     "Every variable is known to the pinned vLLM, and not set by the role.",
     "vLLM ignores a mistyped VLLM_ variable with one line in its log. Besides VLLM_ variables, "
-    "those of its libraries are taken: OMP_, MKL_, NCCL_, CUDA_, TORCH_, PYTORCH_, HIP_, GLOO_ …",
+    "those of its libraries are taken: OMP_, MKL_, NCCL_, CUDA_, TORCH_, HIP_ and the like.",
 )
 def unknown_variables(subject: Subject) -> Iterator[Finding]:
     """Find variables that vLLM does not read, and those of the role."""

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from hxp_enterprise_llm.cli.main import run
+
+GOOD = """\
+schema: 1
+provider: {kind: local}
+hosts:
+  llm-1: {roles: [vllm, gateway], memory: 8GiB}
+"""
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+    monkeypatch.chdir(tmp_path)
+
+    def write(text: str) -> str:
+        (tmp_path / "a.yaml").write_text(text)
+        return "a.yaml"
+
+    return write
+
+
+def test_validate_says_what_is_valid_and_ends_with_0(
+    file: Callable[[str], str], capsys: Capture
+) -> None:
+    assert run(["config", "validate", file(GOOD)]) == 0
+    assert capsys.readouterr().out == "a is valid: 1 host, 0 models\n"
+
+
+def test_validate_prints_all_errors_and_ends_with_3(
+    file: Callable[[str], str], capsys: Capture
+) -> None:
+    assert run(["config", "validate", file(GOOD + "a: 1\nb: 2\n")]) == 3
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "a.yaml:5  a\n  error C003: unknown key." in captured.err
+    assert captured.err.endswith("2 errors; nothing was changed.\n")
+
+
+def test_validate_of_several_checks_each_and_fails_for_one(
+    file: Callable[[str], str], capsys: Capture
+) -> None:
+    name = file(GOOD)
+    assert run(["config", "validate", name, "none.yaml", "--output", "json"]) == 3
+    results = json.loads(capsys.readouterr().out)
+    assert [(item["environment"], item["valid"]) for item in results] == [
+        ("a", True),
+        ("none.yaml", False),
+    ]
+    assert results[1]["findings"][0]["code"] == "C001"
+    assert results[1]["findings"][0]["line"] == 1
+
+
+def test_validate_without_a_name_checks_all_environments(capsys: Capture) -> None:
+    assert run(["config", "validate"]) == 0
+    out = capsys.readouterr().out
+    assert "local is valid" in out
+    assert "onprem is valid" in out
+
+
+def test_show_prints_the_whole_document_and_no_secret(capsys: Capture) -> None:
+    assert run(["config", "show", "local"]) == 0
+    document = yaml.safe_load(capsys.readouterr().out)
+    assert document["integration_services"]["database"]["password"].startswith("generated:")
+    assert document["integration_services"]["metrics"]["prometheus_port"] == 9090
+    assert run(["config", "show", "local", "--output", "json"]) == 0
+    assert json.loads(capsys.readouterr().out) == document
+
+
+def test_explain_prints_value_source_and_meaning(
+    file: Callable[[str], str], capsys: Capture
+) -> None:
+    assert run(["config", "explain", file(GOOD), "hosts.llm-1.memory"]) == 0
+    assert capsys.readouterr().out == (
+        "hosts.llm-1.memory = 8 GiB (8589934592 bytes)\n"
+        "  from      a.yaml:4\n"
+        "  means     Memory, such as 8GiB; local: the container's limit.\n"
+    )
+
+
+def test_explain_of_an_unknown_key_ends_with_1(file: Callable[[str], str], capsys: Capture) -> None:
+    assert run(["config", "explain", file(GOOD), "hosts.llm-2"]) == 1
+    assert "Did you mean llm-1?" in capsys.readouterr().err
+
+
+def test_explain_prints_json(file: Callable[[str], str], capsys: Capture) -> None:
+    path = "infrastructure_services.api_gateway.timeout"
+    assert run(["config", "explain", file(GOOD), path, "--output", "json"]) == 0
+    (item,) = json.loads(capsys.readouterr().out)
+    assert (item["value"], item["source"], item["unit"]) == (300.0, "default", "seconds")
+
+
+def test_schema_prints_the_committed_schema(capsys: Capture) -> None:
+    assert run(["config", "schema"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["properties"]["extends"]["type"] == "string"

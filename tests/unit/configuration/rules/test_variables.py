@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from hxp_enterprise_llm.configuration.diagnostics import Diagnostic
+from hxp_enterprise_llm.configuration.rules.variables import NEVER
+
+Judge = Callable[[dict[str, Any]], list[Diagnostic]]
+
+
+def variables(**values: Any) -> dict[str, Any]:
+    return {"models/small/environment": values}
+
+
+@pytest.mark.parametrize("variable", sorted(NEVER))
+def test_a_variable_that_opens_the_engine_is_never_allowed(judge: Judge, variable: str) -> None:
+    (problem,) = judge(variables(**{variable: "1"}))
+    assert problem.code == "C106"
+    assert problem.message == f"this variable is never allowed: {NEVER[variable]}."
+    assert problem.path == ("models", "small", "environment", variable)
+
+
+def test_the_switches_of_the_security_guide_are_among_them() -> None:
+    assert {
+        "VLLM_SERVER_DEV_MODE",
+        "VLLM_ALLOW_INSECURE_SERIALIZATION",
+        "VLLM_ALLOW_RUNTIME_LORA_UPDATING",
+    } <= set(NEVER)
+
+
+@pytest.mark.parametrize(
+    "variable", ["VLLM_API_KEY", "HF_TOKEN", "S3_SECRET_ACCESS_KEY", "DB_PASSWORD", "AWS_SECRET"]
+)
+def test_a_secret_in_a_variable_is_refused_and_not_shown(judge: Judge, variable: str) -> None:
+    (problem,) = judge(variables(**{variable: "hunter2"}))
+    assert problem.code == "C107"
+    assert problem.message == "a secret must not stand in a variable."
+    assert "hunter2" not in str(problem)
+
+
+def test_a_mistyped_variable_is_refused_with_the_nearest_one(judge: Judge) -> None:
+    (problem,) = judge(variables(VLLM_LOGING_LEVEL="DEBUG"))
+    assert problem.code == "C108"
+    assert problem.message == "vLLM does not know this variable."
+    assert problem.fix == "Did you mean VLLM_LOGGING_LEVEL?"
+
+
+def test_a_variable_that_the_role_sets_is_refused(judge: Judge) -> None:
+    (problem,) = judge(variables(HF_HUB_OFFLINE="0"))
+    assert problem.message == "the role sets this variable itself."
+
+
+@pytest.mark.parametrize(
+    "variable",
+    ["VLLM_LOGGING_LEVEL", "OMP_NUM_THREADS", "VLLM_MAX_BAD_WORDS_TOTAL_TOKENS", "NCCL_DEBUG"],
+)
+def test_variables_of_vllm_and_its_libraries_are_taken(judge: Judge, variable: str) -> None:
+    assert judge(variables(**{variable: "1"})) == []
+
+
+def test_a_number_is_taken_as_the_text_of_a_variable(accept: Callable[..., Any]) -> None:
+    loaded = accept(variables(OMP_NUM_THREADS=2))
+    assert loaded.environment.models["small"].environment == {"OMP_NUM_THREADS": "2"}

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import BaseModel, Field
+
+from hxp_enterprise_llm.configuration.fields import fields_of, members
+from hxp_enterprise_llm.configuration.generate import __main__ as command
+from hxp_enterprise_llm.configuration.generate import generated, stale, write
+from hxp_enterprise_llm.configuration.generate.roles import argument_specs, defaults, role_models
+from hxp_enterprise_llm.configuration.generate.types import meaning_of
+from hxp_enterprise_llm.configuration.json_schema import environment_schema
+from hxp_enterprise_llm.configuration.rules import REGISTRY
+from hxp_enterprise_llm.schemas.environment import Environment
+from hxp_enterprise_llm.schemas.reference import SecretReference
+from hxp_enterprise_llm.schemas.roles.role import RoleData
+
+
+class Inner(BaseModel):
+    """An inner thing."""
+
+    name: str = Field(description="Its name.")
+
+
+class SampleRole(RoleData):
+    """A sample.
+
+    More words.
+    """
+
+    packages: tuple[str, ...] = ("sample",)
+    port: int = Field(default=1, description="TCP port.")
+    address: str = Field(description="Address.")
+    limit: int | None = Field(description="A limit, or none.")
+    password: SecretReference = Field(default="generated:a", description="Password.")
+    inner: tuple[Inner, ...] = Field(default=(), description="Inner things.")
+    engine: dict[str, bool | str] = Field(default_factory=dict, description="Arguments.")
+
+
+def test_generation_is_the_same_twice_and_says_that_it_is_generated() -> None:
+    first = generated()
+    assert first == generated()
+    assert all("enerated by `make generate`" in text for text in first.values())
+
+
+def test_what_is_written_is_fresh_and_what_is_touched_is_named(tmp_path: Path) -> None:
+    assert set(write(tmp_path)) == set(generated())
+    assert stale(tmp_path) == []
+    (tmp_path / "docs/reference/rules.md").write_text("edited by hand")
+    (tmp_path / "stacks/environment.schema.json").unlink()
+    assert stale(tmp_path) == ["stacks/environment.schema.json", "docs/reference/rules.md"]
+    assert write(tmp_path) == ["stacks/environment.schema.json", "docs/reference/rules.md"]
+
+
+def test_check_fails_and_names_the_stale_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "checkout", lambda: tmp_path)
+    assert command.main(["--check"]) == 1
+    assert "docs/reference/environment.md" in capsys.readouterr().err
+    assert command.main([]) == 0
+    assert command.main(["--check"]) == 0
+
+
+def test_an_argument_spec_says_type_need_and_meaning_of_each_value() -> None:
+    spec = yaml.safe_load(argument_specs("sample", SampleRole))["argument_specs"]["main"]
+    assert spec["short_description"] == "A sample."
+    variable = spec["options"]["citadel_sample"]
+    assert (variable["type"], variable["required"]) == ("dict", True)
+    assert variable["options"] == {
+        "packages": {
+            "type": "list",
+            "elements": "str",
+            "description": "Debian packages that the role's services come from.",
+        },
+        "port": {"type": "int", "description": "TCP port."},
+        "address": {"type": "str", "required": True, "description": "Address."},
+        "limit": {"type": "int", "required": False, "description": "A limit, or none."},
+        "password": {"type": "str", "description": "Password."},
+        "inner": {
+            "type": "list",
+            "elements": "dict",
+            "options": {"name": {"type": "str", "required": True, "description": "Its name."}},
+            "description": "Inner things.",
+        },
+        "engine": {"type": "dict", "description": "Arguments."},
+    }
+
+
+def test_defaults_of_a_role_are_those_of_its_model() -> None:
+    assert yaml.safe_load(defaults("sample", SampleRole)) == {
+        "citadel_sample": {
+            "packages": ["sample"],
+            "port": 1,
+            "password": "generated:a",
+            "inner": [],
+            "engine": {},
+        }
+    }
+
+
+def test_every_role_of_the_schemas_is_found() -> None:
+    models = role_models()
+    assert {"postgres", "redis", "prometheus", "alertmanager", "exporters"} <= set(models)
+    assert all(issubclass(model, RoleData) for model in models.values())
+
+
+def test_the_schema_knows_extends_and_requires_nothing() -> None:
+    schema = environment_schema()
+    assert list(schema["properties"])[:3] == ["schema", "extends", "provider"]
+    assert '"required"' not in json.dumps(schema)
+    assert schema["additionalProperties"] is False
+
+
+def test_the_schema_lets_null_take_an_entry_of_a_map_away() -> None:
+    hosts = environment_schema()["properties"]["hosts"]
+    entries: list[Any] = [*hosts.get("patternProperties", {}).values()]
+    assert entries
+    assert all({"type": "null"} in entry["anyOf"] for entry in entries)
+
+
+def test_the_rules_page_has_every_rule() -> None:
+    page = generated()["docs/reference/rules.md"]
+    assert all(f"## {identity}\n" in page for identity in REGISTRY)
+
+
+def test_the_environment_page_has_every_key_with_its_unit() -> None:
+    page = generated()["docs/reference/environment.md"]
+    assert "| `hosts.NAME.memory` | size | **required** | bytes |" in page
+    assert (
+        "| `infrastructure_services.api_gateway.timeout` | duration | `300.0` | seconds |" in page
+    )
+    assert "| `waivers.N.until` | date | **required** |" in page
+
+
+def test_every_key_of_an_environment_has_a_description() -> None:
+    assert [
+        path for path, model, name in _all(Environment, "") if not _described(model, name)
+    ] == []
+
+
+def _described(model: type[BaseModel], name: str) -> bool:
+    return meaning_of(model, name) != name.replace("_", " ").capitalize() + "."
+
+
+def _all(model: type[BaseModel], at: str) -> list[tuple[str, type[BaseModel], str]]:
+    found = []
+    for name, field in model.model_fields.items():
+        found.append((f"{at}{name}", model, name))
+        for kind in members(field.annotation):
+            for inner in (kind, *getattr(kind, "__args__", ())):
+                if isinstance(inner, type) and issubclass(inner, BaseModel):
+                    assert fields_of(inner)
+                    found += _all(inner, f"{at}{name}.")
+    return found
