@@ -60,7 +60,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             task=task.get_name(),
             changed=bool(values.get("changed")),
             message="" if hidden else str(values.get("msg", "")),
-            summary=[] if hidden else values.get("citadel_changes", []),
+            summary=[] if hidden else values.get("changes", []),
             seconds=round(seconds, 3),
         )
 

@@ -1,33 +1,52 @@
-"""Data of role `base`: what every host has, whatever else it does."""
+"""Role `base`: what every host has."""
 
 from __future__ import annotations
 
 from pydantic import Field
 
+from hxp_enterprise_llm.schemas.base import CitadelModel
 from hxp_enterprise_llm.schemas.roles.role import RoleData
 
 
-class BaseRole(RoleData):
-    """Paths, journal limits, kernel settings, time and the node exporter."""
+class Journal(CitadelModel):
+    """How much the journal keeps."""
 
-    packages: tuple[str, ...] = ("prometheus-node-exporter", "systemd-timesyncd")
-    address: str = Field(description="Address of the host, where its exporter listens.")
-    exporter_port: int = Field(default=9100, ge=1, le=65535, description="TCP port.")
-    paths: tuple[str, ...] = Field(
-        description="Folders that every host has: code, configuration, models, data, cache, backups."
-    )
-    journal_max_mib: int = Field(default=512, ge=16, description="Mebibytes that the journal keeps.")
-    journal_max_days: int = Field(default=14, ge=1, description="Days that the journal keeps.")
+    max_use_mib: int = Field(default=512, ge=16, description="Mebibytes on disk.")
+    retention_days: int = Field(default=30, ge=1, description="Days.")
+
+
+class NodeExporter(CitadelModel):
+    """Where the exporter of the host listens."""
+
+    address: str = Field(description="Address of the host in the environment's network.")
+    port: int = Field(ge=1, le=65535)
+
+
+class BaseRole(RoleData):
+    """Paths, journal, kernel settings, time and the host's exporter."""
+
+    packages: tuple[str, ...] = ("prometheus-node-exporter",)
+    paths: tuple[str, ...] = Field(description="Directories of every host (H-06).")
     shared_kernel: bool = Field(
-        default=False,
-        description="A container: clock and kernel settings are its machine's, not applicable here.",
+        description="A container: kernel settings and clock are not its own, and are left alone."
     )
-    sysctl: dict[str, int] = Field(
+    journal: Journal = Journal()
+    node_exporter: NodeExporter
+    sysctl: dict[str, str] = Field(
         default={
-            "net.core.somaxconn": 4096,
-            "net.ipv4.tcp_max_syn_backlog": 8192,
-            "vm.swappiness": 10,
-            "vm.overcommit_memory": 1,
+            "fs.protected_fifos": "2",
+            "fs.protected_regular": "2",
+            "kernel.dmesg_restrict": "1",
+            "kernel.kptr_restrict": "2",
+            "net.core.somaxconn": "4096",
+            "net.ipv4.tcp_syncookies": "1",
+            "vm.max_map_count": "262144",
+            "vm.overcommit_memory": "1",
+            "vm.swappiness": "10",
         },
-        description="Kernel settings of a host with a kernel of its own.",
+        description="Kernel settings, where the kernel is the host's own.",
+    )
+    time_servers: tuple[str, ...] = Field(
+        default=("0.debian.pool.ntp.org", "1.debian.pool.ntp.org"),
+        description="NTP servers, where the clock is the host's own.",
     )

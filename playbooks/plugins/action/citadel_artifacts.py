@@ -1,0 +1,81 @@
+"""Action: place a role's environments and models; copies them first where no store is mounted."""
+
+from __future__ import annotations
+
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from hxp_enterprise_llm.core.exceptions import CitadelError
+from hxp_enterprise_llm.orchestration.bundle import session
+from hxp_enterprise_llm.orchestration.paths import cache
+from hxp_enterprise_llm.schemas.artifacts import UV, ArtifactRef
+
+
+class ActionModule(ActionBase):
+    """Compares `citadel_<role>.artifacts` with the state read."""
+
+    _VALID_ARGS = frozenset(("role",))
+
+    def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return what was missing."""
+        variables = task_vars or {}
+        result: dict[str, Any] = super().run(tmp, variables)
+        try:
+            data = session.role_data(variables, self._task.args["role"])
+            return {**result, **self._place(_wanted(data), variables)}
+        except CitadelError as error:
+            return {**result, "failed": True, "msg": error.message, "next_step": error.next_step}
+
+    def _place(self, wanted: tuple[ArtifactRef, ...], variables: dict[str, Any]) -> dict[str, Any]:
+        state = variables.get(session.STATE) or {}
+        held = set(state.get("artifacts") or ())
+        missing = [ref for ref in wanted if ref.path not in held]
+        if not missing:
+            return {"changed": False}
+        items = [{"kind": ref.kind, "path": ref.path, "view": ref.view} for ref in missing]
+        arguments: dict[str, Any] = {"artifacts": items}
+        if variables.get("citadel_store") == "copied" and not self._task.check_mode:
+            arguments["archives"] = self._copy([*(ref.view for ref in missing), UV], variables)
+        done: dict[str, Any] = self._call(arguments, variables)
+        return done
+
+    def _call(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        done: dict[str, Any] = self._execute_module(
+            "citadel_artifacts", arguments, task_vars=variables
+        )
+        return done
+
+    def _copy(self, views: list[str], variables: dict[str, Any]) -> dict[str, str]:
+        """Send what the host's store lacks; return view → path of its archive on the host."""
+        answer = self._call({"lacking": views}, variables)
+        if answer.get("failed"):
+            raise CitadelError(str(answer.get("msg")))
+        folder = self._make_tmp_path()
+        sent = {}
+        for number, view in enumerate(answer["lacking"]):
+            with tempfile.NamedTemporaryFile(suffix=".tar") as file:
+                _pack(cache() / "store" / view, Path(file.name))
+                sent[view] = self._transfer_file(
+                    file.name, self._connection._shell.join_path(folder, f"{number}.tar")
+                )
+        return sent
+
+
+def _wanted(data: dict[str, Any]) -> tuple[ArtifactRef, ...]:
+    return tuple(ArtifactRef.model_validate(item) for item in data["artifacts"])
+
+
+def _pack(source: Path, target: Path) -> None:
+    if not source.exists():
+        raise CitadelError(
+            f"{source} is not in the store", next_step="run: citadel artifacts fetch NAME"
+        )
+    with tarfile.open(target, "w") as tar:
+        if source.is_dir():
+            for path in sorted(source.iterdir()):
+                tar.add(path, arcname=path.name)
+        else:
+            tar.add(source, arcname=source.name)
