@@ -26,6 +26,8 @@ ROLE_SETS = frozenset(
         "VLLM_CACHE_ROOT",
         "VLLM_CONFIG_ROOT",
         "VLLM_ASSETS_CACHE",
+        "VLLM_HOST_IP",
+        "VLLM_MEDIA_URL_ALLOW_REDIRECTS",
         "HF_HUB_OFFLINE",
         "TRANSFORMERS_OFFLINE",
         "HF_HOME",
@@ -36,7 +38,9 @@ ROLE_SETS = frozenset(
 _SECRET = re.compile(
     r"(API_?KEYS?|ACCESS_KEY(_ID)?|_TOKEN|PASSWORD|PASSWD|SECRET\w*|CREDENTIALS?)$"
 )
-_OTHER = re.compile(r"(OMP|MKL|NCCL|CUDA|TORCH|PYTORCH|HIP|ROCR|HSA|GLOO|UCX|TORCHINDUCTOR)_[A-Z]")
+_OTHER = re.compile(
+    r"(OMP|MALLOC|MKL|NCCL|CUDA|TORCH|PYTORCH|TORCHINDUCTOR|HIP|ROCR|HSA|GLOO|UCX)_[A-Z]"
+)
 
 
 def _variables(subject: Subject) -> Iterator[tuple[tuple[str, ...], str]]:

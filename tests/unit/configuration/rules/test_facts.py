@@ -55,8 +55,8 @@ def test_two_models_with_one_served_name_are_refused(judge: Judge) -> None:
             "integration_services/metrics/prometheus_port",
             9091,
             (
-                "this key is derived from infrastructure_services.monitoring.prometheus_port, which "
-                "says 9090."
+                "this key is derived from infrastructure_services.monitoring.prometheus_port, "
+                "which says 9090."
             ),
         ),
         (

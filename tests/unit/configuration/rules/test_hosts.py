@@ -78,15 +78,10 @@ def test_roles_without_their_partner_are_warned_about(judge: Judge) -> None:
         }
     )
     assert {(item.code, item.severity) for item in problems} == {("C206", "warning")}
+    useless = "is of no use without a host with role"
     assert [item.message for item in problems] == [
-        (
-            "role gateway is of no use without a host with role vllm: every request would be answered "
-            "404."
-        ),
-        (
-            "role alertmanager is of no use without a host with role prometheus: nothing would send it "
-            "alerts."
-        ),
+        f"role gateway {useless} vllm: every request would be answered 404.",
+        f"role alertmanager {useless} prometheus: nothing would send it alerts.",
         "role exporters watches nothing: no host has role postgres or redis.",
     ]
 
