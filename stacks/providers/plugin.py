@@ -38,10 +38,11 @@ _WATCH_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Found(Generic[Inputs]):
-    """An object as it is now: what its inputs would have to be, and its outputs."""
+    """An object as it is now: what its inputs would have to be, its outputs, a warning."""
 
     inputs: Inputs
     outputs: Properties
+    warning: str = ""
 
 
 class Resource(Generic[Inputs]):
@@ -164,6 +165,8 @@ class Plugin(rpc.ResourceProviderServicer):
             found = resource.read(request.id, inputs, _plain(request.properties))
             if found is None:
                 return provider_pb2.ReadResponse()
+            if found.warning:
+                self._log(request.urn, found.warning, engine_pb2.WARNING)
             now = found.inputs.model_dump(mode="json")
             return provider_pb2.ReadResponse(
                 id=request.id, inputs=_struct(now), properties=_struct(now | found.outputs)
@@ -190,15 +193,15 @@ class Plugin(rpc.ResourceProviderServicer):
         return self._resources[urn.split("::")[2].rpartition(":")[2]]
 
     def _report(self, urn: str) -> Report:
-        def report(text: str) -> None:
-            if self._engine is not None:
-                self._engine.Log(
-                    engine_pb2.LogRequest(
-                        severity=engine_pb2.INFO, message=text, urn=urn, ephemeral=True
-                    )
-                )
+        return lambda text: self._log(urn, text, engine_pb2.INFO)
 
-        return report
+    def _log(self, urn: str, text: str, severity: Any) -> None:
+        """Show a line at a resource; what is not a warning stands there until the next one."""
+        if self._engine is not None:
+            passing = severity == engine_pb2.INFO
+            self._engine.Log(
+                engine_pb2.LogRequest(severity=severity, message=text, urn=urn, ephemeral=passing)
+            )
 
 
 @contextmanager

@@ -87,7 +87,7 @@ class Progress:
         if event["severity"] == "error":
             if text and not text.startswith("update failed"):
                 self.errors.append(f"{describe(urn)}: {text}" if urn else text)
-        elif event.get("ephemeral") and urn and text:
+        elif urn and text and (event.get("ephemeral") or event["severity"] == "warning"):
             self.report(f"{describe(urn)}: {text}")
 
     def changes(self) -> Changes:

@@ -190,7 +190,7 @@ class Stack:
             text = "\n".join(progress.errors or progress.other[-20:]) or error.message
             raise CitadelError(
                 f"pulumi {command[0]} of {self.name} failed\n{text}",
-                next_step=f"Then run the same command again; citadel up {self.name} is safe at any point.",
+                next_step="Then run the same command again; that is safe at any point.",
             ) from None
         return progress.changes()
 

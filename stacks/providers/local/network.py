@@ -63,7 +63,7 @@ class Network(Resource[NetworkInputs]):
     def delete(self, identity: str, inputs: NetworkInputs) -> None:  # noqa: ARG002
         """Remove it; see the base class."""
         if inspect("network", identity) is not None:
-            podman("network", "rm", identity)
+            podman("network", "rm", "--force", identity)
 
     def _make(self, inputs: NetworkInputs) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from hxp_enterprise_llm.schemas.base import CitadelModel
@@ -9,6 +10,8 @@ from providers.local.naming import labels
 from providers.local.network import refuse_foreign
 from providers.local.podman import inspect, label_arguments, podman
 from providers.plugin import Found, Properties, Report, Resource
+
+_FREEING = threading.Lock()
 
 
 class VolumeInputs(CitadelModel):
@@ -49,4 +52,13 @@ class Volume(Resource[VolumeInputs]):
     def delete(self, identity: str, inputs: VolumeInputs) -> None:  # noqa: ARG002
         """Remove it with what is in it; see the base class."""
         if inspect("volume", identity) is not None:
+            _free(identity)
             podman("volume", "rm", identity)
+
+
+def _free(volume: str) -> None:
+    """Remove the host that an interrupted run left on a volume, unknown to the state."""
+    with _FREEING:
+        users = podman("ps", "--all", "--quiet", "--filter", f"volume={volume}").split()
+        if users:
+            podman("rm", "--force", "--ignore", *users)

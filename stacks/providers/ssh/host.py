@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hxp_enterprise_llm.core.exceptions import RefusedError
+from hxp_enterprise_llm.core.exceptions import RefusedError, UnreachableError
 from hxp_enterprise_llm.schemas.base import CitadelModel
 from hxp_enterprise_llm.schemas.outputs import SshEndpoint
 from providers.plugin import Found, Properties, Report, Resource
@@ -20,6 +20,7 @@ class HostInputs(CitadelModel):
     host_key: str
     memory: int
     bastion: str | None = None
+    reachable: bool = True
 
     def endpoint(self) -> SshEndpoint:
         """Return how to reach it."""
@@ -61,9 +62,15 @@ class Host(Resource[HostInputs]):
         self, identity: str, inputs: HostInputs, known: Properties
     ) -> Found[HostInputs] | None:
         """Return it as it is, with its real memory where that changed; see the base class."""
-        facts = ask(identity, inputs.endpoint())
+        try:
+            facts = ask(identity, inputs.endpoint())
+        except UnreachableError as error:
+            # Not an error here: address or key may just have been corrected in the file.
+            gone = inputs.model_copy(update={"reachable": False})
+            return Found(gone, known, warning=error.message)
         changed = facts.memory != known.get("memory_found", facts.memory)
-        seen = inputs.model_copy(update={"memory": facts.memory}) if changed else inputs
+        memory = facts.memory if changed else inputs.memory
+        seen = inputs.model_copy(update={"memory": memory, "reachable": True})
         return Found(seen, _outputs(facts))
 
     def update(self, identity: str, inputs: HostInputs, report: Report) -> Properties:

@@ -49,6 +49,7 @@ class SshSite:
             "host_key": key,
             "memory": arguments.memory,
             "bastion": self._provider.bastion,
+            "reachable": True,
         }
         options = pulumi.ResourceOptions(parent=parent)
         host = Host(arguments.name, properties, options)

@@ -1,0 +1,146 @@
+"""Provider local when it is interrupted, when others are in the way, and when it ends."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+from tests.stacks.conftest import Make
+
+from hxp_enterprise_llm.core.exceptions import CitadelError
+from hxp_enterprise_llm.orchestration import stack_locks
+from hxp_enterprise_llm.orchestration.paths import cache, checkout, state
+from hxp_enterprise_llm.testing.hosts import TestHosts, objects, podman, wait_until
+from providers.local import slots
+from providers.local.naming import container_name
+
+ONE_HOST = """
+    schema: 1
+    provider: {kind: local, image: bare}
+    hosts:
+      one: {roles: [gateway], memory: 256MiB}
+"""
+ISOLATED = ONE_HOST.replace("image: bare", "image: bare, internal: true")
+
+
+@pytest.fixture
+def single(make: Make, request: pytest.FixtureRequest) -> Iterator[TestHosts]:
+    """One host that is not up yet; gone after the test."""
+    short = re.sub(r"[^a-z]", "", request.node.name.removeprefix("test_"))[:20]
+    hosts = make(f"stacks-{short}", ONE_HOST)
+    yield hosts
+    hosts.down()
+
+
+def lease(hosts: TestHosts) -> slots.Lease:
+    return slots.lease(cache() / "slots", checkout(), hosts.name, ["one"])
+
+
+def kill_when_container_appears(hosts: TestHosts) -> None:
+    child = hosts.start_up()
+    wait_until(lambda: bool(objects(hosts.name)["container"]), "a container")
+    os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+
+
+def test_up_killed_in_the_middle_ends_well_when_run_again(single: TestHosts) -> None:
+    kill_when_container_appears(single)
+    assert stack_locks.holders(state() / "pulumi", single.name), "the kill left no lock"
+    single.stack.recover()
+    single.up()
+    assert single.run("one", "id", "-u").strip() == "0"
+    assert single.drift() == 0
+
+
+def test_destroy_after_a_killed_up_leaves_nothing(single: TestHosts) -> None:
+    kill_when_container_appears(single)
+    single.down()
+    assert objects(single.name) == {"container": [], "volume": [], "network": []}
+
+
+def test_recover_twice_and_on_nothing_does_no_harm(single: TestHosts) -> None:
+    single.stack.recover()
+    single.up()
+    single.stack.recover()
+    single.stack.recover()
+    assert single.drift() == 0
+
+
+def test_destroy_leaves_nothing(single: TestHosts) -> None:
+    single.up()
+    assert all(objects(single.name).values())
+    single.down()
+    assert objects(single.name) == {"container": [], "volume": [], "network": []}
+    assert single.stack.outputs() is None
+    assert not list((cache() / "slots").glob(f"{lease_number(single)}.json"))
+    assert not (state() / single.name / "ssh").exists()
+
+
+def lease_number(hosts: TestHosts) -> int:
+    return slots.preferred(checkout(), hosts.name)
+
+
+def test_a_busy_port_is_an_error_that_names_its_holder(single: TestHosts) -> None:
+    port = lease(single).port("one")
+    with socket.create_server(("127.0.0.1", port)):
+        with pytest.raises(CitadelError) as caught:
+            single.up()
+        assert f"port 127.0.0.1:{port} is busy" in str(caught.value)
+        assert f"pid {os.getpid()}" in str(caught.value)
+    single.stack.recover()
+    single.up()
+    assert single.drift() == 0
+
+
+def test_a_foreign_container_of_our_name_is_left_alone_and_named(single: TestHosts) -> None:
+    name = container_name(checkout(), single.name, "one")
+    image = podman("images", "--quiet", "--filter", "reference=localhost/citadel-base").split()[0]
+    podman("create", "--name", name, image, "true")
+    try:
+        with pytest.raises(CitadelError, match=f"container {name} already"):
+            single.up()
+        assert podman("inspect", "--format", "{{.State.Status}}", name) == "created"
+    finally:
+        podman("rm", name)
+
+
+def test_a_subnet_in_use_names_the_network_that_has_it(single: TestHosts) -> None:
+    podman("network", "create", "--subnet", lease(single).subnet, "stacks-foreign")
+    try:
+        with pytest.raises(CitadelError, match="already used by podman network stacks-foreign"):
+            single.up()
+    finally:
+        podman("network", "rm", "stacks-foreign")
+
+
+def test_an_internal_network_has_no_way_out_but_the_controller_gets_in(make: Make) -> None:
+    hosts = make("stacks-internal", ISOLATED)
+    hosts.up()
+    routes = hosts.run("one", "ip", "route")
+    assert "default" not in routes
+    assert hosts.fleet.hosts["one"].published == {}
+    assert hosts.drift() == 0
+    hosts.down()
+
+
+def test_a_locked_stack_names_its_holder(single: TestHosts) -> None:
+    single.stack.prepare()
+    folder = state() / "pulumi" / ".pulumi" / "locks" / "organization" / "citadel" / single.name
+    folder.mkdir(parents=True, exist_ok=True)
+    sleeper = subprocess.Popen(
+        ["bash", "-c", "exec -a pulumi sleep 60"],
+    )
+    sleeper.kill()
+    sleeper.wait()
+    lock = folder / "11111111-1111-1111-1111-111111111111.json"
+    lock.write_text(
+        f'{{"pid": {sleeper.pid}, "username": "ann", "hostname": "{socket.gethostname()}", '
+        f'"timestamp": "2026-01-01T00:00:00Z"}}'
+    )
+    single.stack.recover()
+    assert not lock.exists()
