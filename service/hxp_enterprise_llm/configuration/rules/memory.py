@@ -2,7 +2,9 @@
 
 One engine on a CPU takes its weights (and a tenth more for buffers), its KV cache and a runtime:
 interpreter, torch and vLLM in three processes. Measured with vLLM 0.32 on two cores: SmolLM2-135M
-(257 MiB) with 1 GiB of KV cache 4.1 GiB resident, so that the runtime is 2.9 GiB; 3 GiB are taken.
+(257 MiB) with 1 GiB of KV cache 3.6 GiB, 4.3 GiB when shared pages are counted in each process;
+all-MiniLM-L6-v2 (87 MiB) with 64 MiB beside it 1.9 GiB and 2.7 GiB. So a runtime is 1.8 to 3.0 GiB;
+3 GiB are taken, since requests take more.
 """
 
 from __future__ import annotations
