@@ -19,9 +19,6 @@ umask 077
 cat > /home/{USER}/.ssh/authorized_keys.new
 chown {USER}: /home/{USER}/.ssh/authorized_keys.new
 mv /home/{USER}/.ssh/authorized_keys.new /home/{USER}/.ssh/authorized_keys
-key={IDENTITY}/ssh_host_ed25519_key
-test -s $key.pub || {{ rm -f $key $key.pub; ssh-keygen -q -t ed25519 -N '' -C '' -f $key; }}
-systemctl restart ssh.service
 """
 
 
@@ -58,7 +55,7 @@ def _state(container: str) -> str:
 
 
 def authorize(container: str, public_key: str) -> None:
-    """Let exactly one key log in; give the host its own key when it has none yet."""
+    """Let exactly one key log in."""
     podman("exec", "--interactive", container, "sh", "-c", _AUTHORIZE, stdin=public_key + "\n")
 
 

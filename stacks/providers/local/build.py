@@ -81,7 +81,7 @@ def _build(flavour: Flavour, wanted: str, report: Report) -> None:
     try:
         podman(
             *("run", "--name", name, "--network", "host", *runtime(), *limits()),
-            *("--interactive", "--env", "SYSTEMD_OFFLINE=1", base_reference(), "sh", "-s"),
+            *("--interactive", base_reference(), "sh", "-s"),
             stdin=_apt_settings() + script(flavour),
         )
         report(f"image {flavour}: saving")

@@ -32,7 +32,7 @@ USER = "citadel"
 IDENTITY = "/etc/citadel/identity"
 _PREPARE = """
 set -eu
-export DEBIAN_FRONTEND=noninteractive
+export DEBIAN_FRONTEND=noninteractive SYSTEMD_OFFLINE=1
 printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d
 chmod 755 /usr/sbin/policy-rc.d
 mkdir -p /etc/postgresql-common
@@ -59,6 +59,21 @@ KbdInteractiveAuthentication no
 PermitRootLogin no
 AllowUsers {USER}
 UseDNS no
+CONF
+cat > /usr/local/sbin/citadel-host-key <<'SCRIPT'
+#!/bin/sh
+key={IDENTITY}/ssh_host_ed25519_key
+[ -s $key.pub ] && exit
+rm -f $key
+exec ssh-keygen -q -t ed25519 -N '' -C '' -f $key
+SCRIPT
+chmod 755 /usr/local/sbin/citadel-host-key
+mkdir -p /etc/systemd/system/ssh.service.d
+cat > /etc/systemd/system/ssh.service.d/citadel.conf <<'CONF'
+[Service]
+ExecStartPre=
+ExecStartPre=/usr/local/sbin/citadel-host-key
+ExecStartPre=/usr/sbin/sshd -t
 CONF
 rm -f /etc/ssh/ssh_host_* /usr/sbin/policy-rc.d
 rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb
