@@ -1,0 +1,116 @@
+"""The ASGI application by itself: what it answers before any engine is asked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import MutableMapping
+from typing import Any
+
+import pytest
+
+from hxp_enterprise_llm.gateway.app import Gateway
+from hxp_enterprise_llm.gateway.keys import Key
+from hxp_enterprise_llm.gateway.metrics import Metrics
+from hxp_enterprise_llm.gateway.relay import Relay
+from hxp_enterprise_llm.gateway.upstream import Client, Pool, Upstream
+from hxp_enterprise_llm.schemas.gateway import Limits, Timeouts
+
+KEY = "ck_" + "a" * 32
+AUTHORIZED = [(b"host", b"gateway"), (b"authorization", f"Bearer {KEY}".encode())]
+
+
+@pytest.fixture
+async def upstream() -> Upstream:
+    return Upstream("tiny", "127.0.0.1:9", lambda _: None)
+
+
+@pytest.fixture
+async def gateway(upstream: Upstream) -> Any:
+    measures = Metrics(["tiny"])
+    async with Client(Timeouts()) as client:
+        relay = Relay(client, Timeouts(), measures)
+        yield Gateway(Key(KEY), {"tiny": Pool([upstream])}, relay, Limits(max_body=100), measures)
+
+
+async def call(
+    app: Any,
+    path: str,
+    *bodies: bytes,
+    method: str = "GET",
+    headers: list[tuple[bytes, bytes]] | None = None,
+) -> tuple[int, dict[bytes, bytes], dict[str, Any]]:
+    """Send one ASGI request; without a body, the client leaves at once."""
+    messages: list[MutableMapping[str, Any]] = [
+        {"type": "http.request", "body": body, "more_body": body is not bodies[-1]}
+        for body in bodies
+    ]
+    sent: list[MutableMapping[str, Any]] = []
+
+    async def receive() -> MutableMapping[str, Any]:
+        return messages.pop(0) if messages else {"type": "http.disconnect"}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "path": path,
+        "method": method,
+        "headers": AUTHORIZED if headers is None else headers,
+        "client": ("192.0.2.1", 1),
+    }
+    await app(scope, receive, send)
+    if not sent:
+        return 0, {}, {}
+    body = b"".join(message.get("body", b"") for message in sent)
+    return sent[0]["status"], dict(sent[0]["headers"]), json.loads(body)
+
+
+async def test_readiness_follows_health_checks_and_draining(
+    gateway: Gateway, upstream: Upstream
+) -> None:
+    status, _, document = await call(gateway, "/health/ready", headers=AUTHORIZED[:1])
+    assert (status, document["models"]["tiny"]["fault"]) == (503, "not looked at yet")
+    upstream.judge("")
+    assert (await call(gateway, "/health/ready"))[0] == 200
+    gateway.draining = True
+    status, _, document = await call(gateway, "/health/ready")
+    assert (status, document["status"]) == (503, "draining")
+    assert (await call(gateway, "/health/live"))[0] == 200
+
+
+async def test_what_is_cheap_is_checked_first(gateway: Gateway) -> None:
+    nobody = AUTHORIZED[:1]
+    assert (await call(gateway, "/v1/nothing", headers=nobody))[0] == 404
+    assert (await call(gateway, "/v1/embeddings", headers=nobody))[0] == 405
+    assert (await call(gateway, "/v1/embeddings", b"{", method="POST", headers=nobody))[0] == 401
+    assert (await call(gateway, "/v1/models", headers=[]))[0] == 400
+
+
+async def test_a_body_is_capped_while_it_comes(gateway: Gateway) -> None:
+    pieces = (b"x" * 60, b"y" * 60, b"never read")
+    status, _, document = await call(gateway, "/v1/embeddings", *pieces, method="POST")
+    assert (status, document["error"]["code"]) == (413, "request_too_large")
+
+
+async def test_a_declared_length_above_the_cap_is_refused_unread(gateway: Gateway) -> None:
+    headers = [*AUTHORIZED, (b"content-length", b"101")]
+    assert (await call(gateway, "/v1/embeddings", method="POST", headers=headers))[0] == 413
+
+
+async def test_a_client_that_leaves_while_sending_gets_nothing_and_is_counted(
+    gateway: Gateway,
+) -> None:
+    assert await call(gateway, "/v1/embeddings", method="POST") == (0, {}, {})
+    _, headers, _ = await call(gateway, "/v1/models")
+    assert len(headers[b"x-request-id"]) == 32
+
+
+async def test_a_model_whose_engines_are_down_is_503_without_a_try(
+    gateway: Gateway, upstream: Upstream
+) -> None:
+    upstream.judge("connection refused")
+    body = b'{"model": "tiny"}'
+    status, headers, document = await call(gateway, "/v1/embeddings", body, method="POST")
+    assert (status, headers[b"retry-after"]) == (503, b"1")
+    assert document["error"]["code"] == "upstream_unavailable"
