@@ -6,7 +6,7 @@ import tomllib
 from typing import Any
 
 from hxp_enterprise_llm.core.exceptions import CitadelError
-from hxp_enterprise_llm.utilities.process import run
+from hxp_enterprise_llm.utilities.process import own, run
 
 
 def locate(requirement: str, sha256: str) -> str:
@@ -19,7 +19,7 @@ def locate(requirement: str, sha256: str) -> str:
     Raises:
         CitadelError: The index has no such version, or no wheel of it with this hash.
     """
-    command = ["uv", "pip", "compile", "-", "--quiet", "--no-deps", "--no-header"]
+    command = [own("uv"), "pip", "compile", "-", "--quiet", "--no-deps", "--no-header"]
     command += ["--only-binary", ":all:", "--python-version", "3.11", "--format", "pylock.toml"]
     done = run(command, stdin=f"{requirement}\n", next_step=f"Check that {requirement} exists.")
     packages: list[dict[str, Any]] = tomllib.loads(done.stdout)["packages"]

@@ -11,7 +11,7 @@ from typing import Any
 from hxp_enterprise_llm.core.exceptions import CitadelError
 from hxp_enterprise_llm.orchestration.artifacts.sets import fitness
 from hxp_enterprise_llm.orchestration.artifacts.store import Store
-from hxp_enterprise_llm.utilities.process import run
+from hxp_enterprise_llm.utilities.process import own, run
 
 _EPOCH = "315532800"
 """1980-01-01: the earliest time that a zip file can name."""
@@ -29,7 +29,7 @@ def gateway_lock(root: Path) -> str:
     Raises:
         CommandError: uv is missing, or uv.lock does not fit pyproject.toml.
     """
-    command = ["uv", "export", "--locked", "--offline", "--quiet", "--extra", "gateway", "--no-dev"]
+    command = [own("uv"), "export", "--locked", "--offline", "--quiet", "--extra", "gateway", "--no-dev"]
     command += ["--no-emit-project", "--format", "pylock.toml"]
     text = run(command, cwd=root, next_step="run: uv lock").stdout
     packages: list[dict[str, Any]] = tomllib.loads(text)["packages"]
@@ -60,7 +60,7 @@ def build(root: Path, store: Store) -> tuple[str, str, str]:
     """
     with tempfile.TemporaryDirectory(dir=store.root / "partial") as folder:
         run(
-            ["uv", "build", "--quiet", "--wheel", "--out-dir", folder, str(root)],
+            [own("uv"), "build", "--quiet", "--wheel", "--out-dir", folder, str(root)],
             env=dict(os.environ, SOURCE_DATE_EPOCH=_EPOCH),
             next_step="Correct the package, then run it again.",
         )

@@ -15,6 +15,11 @@ from hxp_enterprise_llm.schemas.roles.vllm import Accelerator, VllmInstance, Vll
 _AFTER_DRAIN_SECONDS = 30
 _LOOPBACK = "127.0.0.1"
 _RUNNERS = {"generate": "generate", "embed": "pooling"}
+_DEVICES: dict[Accelerator, tuple[str, ...]] = {
+    "cpu": (),
+    "cuda": ("char-nvidia*",),
+    "rocm": ("char-kfd", "char-drm"),
+}
 # Sequences at once, and those that wait for them before vLLM answers 503.
 _CPU_SEQUENCES, _CPU_QUEUE = 16, 64
 _ENVIRONMENT = {
@@ -53,6 +58,7 @@ def resolve(context: Context, host: str) -> VllmRole:
     return VllmRole(
         artifacts=(venv, *refs.values()),
         accelerator=accelerator,
+        devices=_DEVICES[accelerator],
         venv=venv.path,
         cache=f"{environment.infrastructure_services.storage.cache_storage_path}/vllm",
         instances=tuple(

@@ -39,6 +39,9 @@ class VllmRole(RoleData):
         description="vLLM's virtual environment, and the models."
     )
     accelerator: Accelerator = Field(default="cpu", description="Which build of vLLM runs.")
+    devices: tuple[str, ...] = Field(
+        default=(), description="Device nodes of the accelerators, as systemd's DeviceAllow."
+    )
     venv: str = Field(description="Folder of vLLM's virtual environment.")
     cache: str = Field(description="Folder of what vLLM compiles; mode 0700, it is executed.")
     instances: tuple[VllmInstance, ...] = Field(default=(), description="The engines.")
