@@ -6,6 +6,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+
 from hxp_enterprise_llm.orchestration.bundle import session
 
 _DISPLAY = Display()

@@ -6,12 +6,11 @@ import secrets
 from typing import Any
 
 # Loaded here, before Ansible forks, so that its workers find them in memory.
-import cryptography.hazmat.primitives.ciphers.aead
+import cryptography.hazmat.primitives.ciphers.aead  # noqa: F401
 from ansible.plugins.action import ActionBase
+
 from hxp_enterprise_llm.core.exceptions import CitadelError
 from hxp_enterprise_llm.orchestration.bundle import session
-
-assert cryptography
 
 
 class ActionModule(ActionBase):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin
+
 from hxp_enterprise_llm.core.exceptions import CitadelError
 from hxp_enterprise_llm.orchestration.inventory import ROLES, read_inventory
 
@@ -41,7 +42,11 @@ class InventoryModule(BaseInventoryPlugin):
         return isinstance(document, dict) and "schema" in document
 
     def parse(
-        self, inventory: InventoryData, loader: DataLoader, path: str, cache: bool = True
+        self,
+        inventory: InventoryData,
+        loader: DataLoader,
+        path: str,
+        cache: bool = True,  # noqa: FBT001, FBT002 - Ansible's own signature
     ) -> None:
         """Fill the inventory.
 

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import urllib.request
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any
 
 HOME = Path("/opt/citadel")
 ASKED = "ActiveState,MemoryCurrent,NRestarts"
@@ -18,14 +18,14 @@ ASKED = "ActiveState,MemoryCurrent,NRestarts"
 
 def main() -> None:
     """Print one row a unit."""
-    rows: List[Dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
     for path in sorted(HOME.glob("*/manifest.json")):
         manifest = json.loads(path.read_text())
         rows += [row(path.parent.name, unit) for unit in manifest["units"]]
     print(json.dumps(rows))  # noqa: T201
 
 
-def row(service: str, unit: Dict[str, Any]) -> Dict[str, Any]:
+def row(service: str, unit: dict[str, Any]) -> dict[str, Any]:
     """Return what systemd and the unit's own health check say."""
     command = ["systemctl", "show", "--property=" + ASKED, "--", unit["name"]]
     shown = subprocess.run(command, stdout=subprocess.PIPE, check=False).stdout.decode()
@@ -42,7 +42,7 @@ def row(service: str, unit: Dict[str, Any]) -> Dict[str, Any]:
     }
 
 
-def health(check: Dict[str, Any]) -> str:
+def health(check: dict[str, Any]) -> str:
     """Return `ok`, the reason why not, or nothing when the unit has no check."""
     try:
         if check.get("url"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,7 +107,6 @@ def _connection(made: HostOutput, state: Path, known: Path) -> dict[str, Any]:
         "ansible_host": ssh.host,
         "ansible_port": ssh.port,
         "ansible_user": ssh.user,
-        "ansible_ssh_private_key_file": str(state / os.path.expanduser(ssh.identity_file)),
+        "ansible_ssh_private_key_file": str(state / Path(ssh.identity_file).expanduser()),
         "ansible_ssh_common_args": " ".join(f"-o {shlex.quote(option)}" for option in options),
     }
-

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tarfile
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Sequence
+from typing import Any
 
 from .lock import exclusive
 from .system import BundleError, Host, make_folders, replace_link
@@ -22,7 +22,7 @@ Build = Callable[[str, str, str], bool]
 
 def place(
     host: Host, wanted: Sequence[Mapping[str, Any]], build: Build, *, check: bool = False
-) -> Dict[str, Any]:
+) -> dict[str, Any]:
     """Build the environments and link the models that are missing.
 
     Args:
@@ -38,9 +38,7 @@ def place(
     if not check:
         for item in missing:
             _place_one(host, item, build)
-    changes = [
-        {"kind": item["kind"], "action": "create", "path": item["path"]} for item in missing
-    ]
+    changes = [{"kind": item["kind"], "action": "create", "path": item["path"]} for item in missing]
     return {"changed": bool(missing), "changes": changes}
 
 
@@ -67,17 +65,19 @@ def _place_one(host: Host, item: Mapping[str, Any], build: Build) -> None:
         replace_link(host.path(item["path"]), f"{STORE}/{item['view']}")
 
 
-def lacking(host: Host, views: Sequence[str]) -> List[str]:
+def lacking(host: Host, views: Sequence[str]) -> list[str]:
     """Return the views, and the program `bin/…`, that a host's own store does not have yet."""
     store = host.path(STORE)
-    return [view for view in views if not (store / view / _VIEW).exists() and not _program(store, view)]
+    return [
+        view for view in views if not (store / view / _VIEW).exists() and not _program(store, view)
+    ]
 
 
 def _program(store: Path, view: str) -> bool:
     return view.startswith("bin/") and (store / view).is_file()
 
 
-def receive(host: Host, archives: Mapping[str, str]) -> Dict[str, Any]:
+def receive(host: Host, archives: Mapping[str, str]) -> dict[str, Any]:
     """Unpack views that were copied to the host, check every hash, and put them into its store.
 
     Args:
@@ -97,7 +97,8 @@ def receive(host: Host, archives: Mapping[str, str]) -> Dict[str, Any]:
                 with tarfile.open(archive) as tar:
                     _extract(tar, partial)
                 _verify(view, partial)
-                os.replace(partial / target.name if view.startswith("bin/") else partial, target)
+                received = partial / target.name if view.startswith("bin/") else partial
+                received.replace(target)
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
     return {"changed": bool(archives), "received": sorted(archives)}
@@ -109,7 +110,7 @@ def _extract(tar: tarfile.TarFile, target: Path) -> None:
         if not (member.isfile() or member.isdir()) or ".." in parts or member.name.startswith("/"):
             raise BundleError(f"{member.name}: only plain files belong into the store")
     target.mkdir(parents=True)
-    tar.extractall(target)
+    tar.extractall(target)  # noqa: S202 - every member was looked at
 
 
 def _verify(view: str, folder: Path) -> None:
@@ -123,7 +124,7 @@ def _verify(view: str, folder: Path) -> None:
 
 def _hash(path: Path) -> str:
     digest = hashlib.sha256()
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         for block in iter(lambda: file.read(_BLOCK), b""):
             digest.update(block)
     return digest.hexdigest()

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Optional
+from typing import Any
 
 from . import facts, manifest
 from .system import BundleError, Host
 
-Bundle = Dict[str, Any]
+Bundle = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,9 @@ class Change:
     action: str
     path: str
     on_change: str
-    item: Dict[str, Any]
+    item: dict[str, Any]
 
-    def brief(self) -> Dict[str, str]:
+    def brief(self) -> dict[str, str]:
         """Return the change as a task's result shows it."""
         return {"kind": self.kind, "action": self.action, "path": self.path}
 
@@ -40,8 +41,8 @@ def find(
     host: Host,
     bundle: Bundle,
     credentials: Mapping[str, str],
-    before: Optional[manifest.Manifest],
-) -> List[Change]:
+    before: manifest.Manifest | None,
+) -> list[Change]:
     """Return all changes that make the host as the bundle wants it.
 
     Raises:
@@ -82,7 +83,7 @@ def _users(host: Host, bundle: Bundle) -> Iterator[Change]:
             yield Change("user", "update", user["name"], "restart", user)
 
 
-def _lines(host: Host, path: str) -> List[str]:
+def _lines(host: Host, path: str) -> list[str]:
     try:
         return host.path(path).read_text().splitlines()
     except FileNotFoundError:
@@ -114,7 +115,7 @@ def _files(host: Host, bundle: Bundle) -> Iterator[Change]:
             yield Change(kind, action, path, item["on_change"], item)
 
 
-def _file_action(item: Dict[str, Any], found: Optional[facts.Facts]) -> Optional[str]:
+def _file_action(item: dict[str, Any], found: facts.Facts | None) -> str | None:
     if found is None:
         return "create"
     if found["kind"] == "link" or found["sha256"] != item["sha256"]:
@@ -122,11 +123,11 @@ def _file_action(item: Dict[str, Any], found: Optional[facts.Facts]) -> Optional
     return "attributes" if facts.attributes_differ(item, found) else None
 
 
-def tree_files(host: Host, service: str) -> List[str]:
+def tree_files(host: Host, service: str) -> list[str]:
     """Return the paths, relative to it, of all files in a service's current generation."""
     current = host.path(f"{manifest.HOME}/{service}/current")
     return sorted(
-        os.path.relpath(os.path.join(folder, name), current)
+        str((Path(folder) / name).relative_to(current))
         for folder, _, names in os.walk(current)
         for name in names
     )
@@ -151,9 +152,7 @@ def _links(host: Host, bundle: Bundle) -> Iterator[Change]:
             yield Change("link", "update", item["path"], "none", item)
 
 
-def _credentials(
-    host: Host, bundle: Bundle, credentials: Mapping[str, str]
-) -> Iterator[Change]:
+def _credentials(host: Host, bundle: Bundle, credentials: Mapping[str, str]) -> Iterator[Change]:
     for name, value in credentials.items():
         path = manifest.credential_path(bundle["service"], name)
         found = facts.look(host.path(path))
@@ -182,7 +181,7 @@ def _leaving(
             yield Change("credential", "remove", path, "restart", {"path": path})
 
 
-def diff(host: Host, change: Change) -> Optional[Dict[str, str]]:
+def diff(host: Host, change: Change) -> dict[str, str] | None:
     """Return before and after of a change in the form that Ansible prints; None without content.
 
     A credential never has one.
@@ -198,7 +197,7 @@ def diff(host: Host, change: Change) -> Optional[Dict[str, str]]:
     return dict(header, before=before, after=after)
 
 
-def _text(path: Path, found: Optional[facts.Facts]) -> str:
+def _text(path: Path, found: facts.Facts | None) -> str:
     if found is None or found["kind"] == "directory":
         return ""
     if found["kind"] == "link":
@@ -218,4 +217,3 @@ def _wanted(change: Change) -> str:
 
 def _attributes(item: Mapping[str, Any]) -> str:
     return f"mode {item['mode']} owner {item['owner']} group {item['group']}\n"
-

@@ -5,25 +5,24 @@ from __future__ import annotations
 import grp
 import hashlib
 import hmac
-import os
 import pwd
 import stat
 from pathlib import Path
-from typing import Any, Dict, Optional, Tuple
+from typing import Any
 
 from .system import BundleError, sha256
 
-Facts = Dict[str, Any]
+Facts = dict[str, Any]
 
 
-def look(path: Path) -> Optional[Facts]:
-    """Return kind, mode, owner, group and content's digest of a path; None when nothing is there."""
+def look(path: Path) -> Facts | None:
+    """Return kind, mode, owner, group and digest of a path; None when nothing is there."""
     try:
         found = path.lstat()
     except (FileNotFoundError, NotADirectoryError):
         return None
     if stat.S_ISLNK(found.st_mode):
-        return {"kind": "link", "target": os.readlink(path)}
+        return {"kind": "link", "target": str(path.readlink())}
     facts: Facts = {
         "mode": f"{stat.S_IMODE(found.st_mode):04o}",
         "owner": user_name(found.st_uid),
@@ -36,8 +35,8 @@ def look(path: Path) -> Optional[Facts]:
     return dict(facts, kind="file", sha256=sha256(path.read_bytes()))
 
 
-def look_sealed(path: Path, nonce: bytes) -> Optional[Facts]:
-    """Return the facts of a credential: an HMAC-SHA256 under the run's nonce stands for its content."""
+def look_sealed(path: Path, nonce: bytes) -> Facts | None:
+    """Return the facts of a credential; an HMAC-SHA256 under the run's nonce stands for it."""
     facts = look(path)
     if facts is not None and facts.pop("sha256", None) is not None:
         facts["hmac"] = hmac.new(nonce, path.read_bytes(), hashlib.sha256).hexdigest()
@@ -60,7 +59,7 @@ def group_name(gid: int) -> str:
         return str(gid)
 
 
-def owner_of(item: Dict[str, Any]) -> Tuple[int, int]:
+def owner_of(item: dict[str, Any]) -> tuple[int, int]:
     """Return uid and gid for an item's owner and group.
 
     Raises:
@@ -71,17 +70,17 @@ def owner_of(item: Dict[str, Any]) -> Tuple[int, int]:
         return pwd.getpwnam(owner).pw_uid, grp.getgrnam(group).gr_gid
     except KeyError:
         raise BundleError(
-            f"{item.get('path') or item.get('tree')}: the host has no user {owner} or group {group}; "
-            "declare it under `users` or install the package that brings it"
+            f"{item.get('path') or item.get('tree')}: the host has no user {owner} or group "
+            f"{group}; declare it under `users` or install the package that brings it"
         ) from None
 
 
-def mode_of(item: Dict[str, Any]) -> int:
+def mode_of(item: dict[str, Any]) -> int:
     """Return the permission bits of an item."""
     return int(str(item["mode"]), 8)
 
 
-def attributes_differ(item: Dict[str, Any], facts: Facts) -> bool:
+def attributes_differ(item: dict[str, Any], facts: Facts) -> bool:
     """Say whether mode, owner or group are not as an item wants them."""
     return (
         mode_of(item) != int(facts["mode"], 8)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any
 
 from . import facts, manifest
 from .system import Host, make_folders, replace_link, sync_folder, write_synced
@@ -18,20 +17,20 @@ def folder(host: Host, service: str) -> Path:
     return manifest.folder(host, service) / "generations"
 
 
-def current(host: Host, service: str) -> Optional[str]:
+def current(host: Host, service: str) -> str | None:
     """Return what `current` points at (`generations/7`), None when there is none."""
     link = manifest.folder(host, service) / "current"
-    return os.readlink(link) if link.is_symlink() else None
+    return str(link.readlink()) if link.is_symlink() else None
 
 
-def numbers(host: Host, service: str) -> List[int]:
+def numbers(host: Host, service: str) -> list[int]:
     """Return the numbers of the generations that lie on the host, ascending."""
     place = folder(host, service)
-    names = os.listdir(place) if place.is_dir() else []
+    names = [path.name for path in place.iterdir()] if place.is_dir() else []
     return sorted(int(name) for name in names if name.isdigit())
 
 
-def stage(host: Host, service: str, items: List[Dict[str, Any]]) -> str:
+def stage(host: Host, service: str, items: list[dict[str, Any]]) -> str:
     """Write a whole new generation that nothing points at yet; return `generations/N`."""
     target = f"generations/{max(numbers(host, service), default=0) + 1}"
     place = manifest.folder(host, service) / target
@@ -45,7 +44,7 @@ def stage(host: Host, service: str, items: List[Dict[str, Any]]) -> str:
     return target
 
 
-def swap(host: Host, service: str, target: Optional[str]) -> None:
+def swap(host: Host, service: str, target: str | None) -> None:
     """Point `current` at a generation, or take it away."""
     link = manifest.folder(host, service) / "current"
     if target is None:
@@ -55,7 +54,7 @@ def swap(host: Host, service: str, target: Optional[str]) -> None:
         replace_link(link, target)
 
 
-def discard(host: Host, service: str, target: Optional[str]) -> None:
+def discard(host: Host, service: str, target: str | None) -> None:
     """Remove a generation that was staged and is not wanted."""
     if target:
         shutil.rmtree(manifest.folder(host, service) / target, ignore_errors=True)

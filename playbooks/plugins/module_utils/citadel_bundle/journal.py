@@ -16,12 +16,12 @@ import json
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any
 
 from . import facts, generations, manifest, units
 from .system import Host, replace_synced, sync_folder
 
-Journal = Dict[str, Any]
+Journal = dict[str, Any]
 _NAMES = ("staged.json", "journal.json", "done.json")
 
 
@@ -46,7 +46,7 @@ def write(host: Host, service: str, name: str, content: Journal) -> None:
     replace_synced(manifest.folder(host, service) / name, json.dumps(content).encode())
 
 
-def keep_old(host: Host, paths: List[str]) -> List[Dict[str, Any]]:
+def keep_old(host: Host, paths: list[str]) -> list[dict[str, Any]]:
     """Hard-link the old files beside their places; return what the journal has to know of each."""
     kept = []
     for name in paths:
@@ -59,7 +59,7 @@ def keep_old(host: Host, paths: List[str]) -> List[Dict[str, Any]]:
     return kept
 
 
-def recover(host: Host, service: str) -> Optional[str]:
+def recover(host: Host, service: str) -> str | None:
     """Bring a service whose apply was cut off to its old or its new state; say what was done."""
     place = manifest.folder(host, service)
     if (place / "journal.json").exists():
@@ -108,7 +108,7 @@ def undo(host: Host, service: str) -> None:
     generations.swap(host, service, journal["current"])
     _restore_units(host, journal, touched=touched)
     host.step("undo: close journal")
-    os.replace(place / "journal.json", place / "staged.json")
+    (place / "journal.json").replace(place / "staged.json")
     (place / "units-touched").unlink(missing_ok=True)
     drop_staged(host, service)
 
@@ -117,7 +117,7 @@ def _put_back(path: Path, *, existed: bool) -> None:
     old = old_of(path)
     if existed:
         if os.path.lexists(old):
-            os.replace(old, path)
+            old.replace(path)
             # rename does nothing between two names of one file
             old.unlink(missing_ok=True)
     else:
@@ -142,7 +142,7 @@ def commit(host: Host, service: str) -> None:
     """Make the new state the one that counts, then clean up."""
     place = manifest.folder(host, service)
     host.step("commit")
-    os.replace(place / "journal.json", place / "done.json")
+    (place / "journal.json").replace(place / "done.json")
     sync_folder(place)
     finish(host, service)
 
@@ -153,7 +153,7 @@ def finish(host: Host, service: str) -> None:
     journal: Journal = json.loads((place / "done.json").read_text())
     host.step("finish: manifest")
     if (place / "manifest.next").exists():
-        os.replace(place / "manifest.next", place / "manifest.json")
+        (place / "manifest.next").replace(place / "manifest.json")
         sync_folder(place)
     for name in journal["paths"]:
         for path in (old_of(host.path(name)), new_of(host.path(name))):
@@ -165,14 +165,14 @@ def finish(host: Host, service: str) -> None:
     (place / "done.json").unlink()
 
 
-def set_attributes(path: Path, item: Dict[str, Any]) -> None:
+def set_attributes(path: Path, item: dict[str, Any]) -> None:
     """Give a path the owner, group and mode of an item."""
     if path.exists():
         os.chown(path, *facts.owner_of(item))
-        os.chmod(path, facts.mode_of(item))
+        path.chmod(facts.mode_of(item))
 
 
-def _remove_empty(host: Host, folders: List[str]) -> None:
+def _remove_empty(host: Host, folders: list[str]) -> None:
     for name in reversed(folders):
         with suppress(OSError):
             host.path(name).rmdir()

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
-import time
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Iterator
 
 from .system import BundleError, Host
 
@@ -22,20 +21,20 @@ def exclusive(host: Host, name: str, wait: float = 60) -> Iterator[None]:
     """
     folder = host.path("/run/lock/citadel")
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / f"{name}.lock", "a+") as file:
-        deadline = time.monotonic() + wait
+    with (folder / f"{name}.lock").open("a+") as file:
+        deadline = host.clock() + wait
         while True:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
-                if time.monotonic() > deadline:
+                if host.clock() > deadline:
                     file.seek(0)
                     holder = file.read().strip() or "unknown"
                     raise BundleError(
                         f"{name} is being changed by process {holder}; wait for it to end"
                     ) from None
-                time.sleep(_PAUSE)
+                host.sleep(_PAUSE)
         file.seek(0)
         file.truncate()
         file.write(str(os.getpid()))

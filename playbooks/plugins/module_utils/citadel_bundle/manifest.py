@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any
 
 from .system import BundleError, Host
 
-Manifest = Dict[str, Any]
+Manifest = dict[str, Any]
 VERSION = 1
 HOME = "/opt/citadel"
 CREDENTIALS = "/etc/citadel/credentials"
@@ -19,7 +19,7 @@ def folder(host: Host, service: str) -> Path:
     return host.path(f"{HOME}/{service}")
 
 
-def services(host: Host) -> List[str]:
+def services(host: Host) -> list[str]:
     """Return the names of the services that a bundle was applied for, or begun."""
     home = host.path(HOME)
     if not home.is_dir():
@@ -32,7 +32,7 @@ def services(host: Host) -> List[str]:
     )
 
 
-def read(host: Host, service: str) -> Optional[Manifest]:
+def read(host: Host, service: str) -> Manifest | None:
     """Return a service's manifest, None when nothing was applied yet.
 
     Raises:
@@ -46,11 +46,13 @@ def read(host: Host, service: str) -> Optional[Manifest]:
     except ValueError as error:
         raise BundleError(f"{path} is damaged ({error}); remove it and converge again") from None
     if found.get("version") != VERSION:
-        raise BundleError(f"{path} has version {found.get('version')}, this Citadel reads {VERSION}")
+        raise BundleError(
+            f"{path} has version {found.get('version')}, this Citadel reads {VERSION}"
+        )
     return found
 
 
-def path_of(service: str, item: Dict[str, Any]) -> str:
+def path_of(service: str, item: dict[str, Any]) -> str:
     """Return where an item of a manifest or bundle lies on the host."""
     if item.get("tree"):
         return f"{HOME}/{service}/current/{item['tree']}"
@@ -62,9 +64,9 @@ def credential_path(service: str, name: str) -> str:
     return f"{CREDENTIALS}/{service}/{name}"
 
 
-def owners(host: Host, except_service: str) -> Dict[str, str]:
+def owners(host: Host, except_service: str) -> dict[str, str]:
     """Return path → service for the files of every other service, to refuse two owners."""
-    found: Dict[str, str] = {}
+    found: dict[str, str] = {}
     for service in services(host):
         manifest = None if service == except_service else read(host, service)
         for item in (manifest or {}).get("files", []) + (manifest or {}).get("links", []):

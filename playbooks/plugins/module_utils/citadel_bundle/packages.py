@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Dict, List, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from . import state
 from .lock import exclusive
@@ -14,7 +15,7 @@ _DENY = "#!/bin/sh\n# Put here by Citadel while it installs packages.\nexit 101\
 _FRESH_SECONDS = 86400
 
 
-def install(host: Host, names: Sequence[str], *, check: bool = False) -> Dict[str, Any]:
+def install(host: Host, names: Sequence[str], *, check: bool = False) -> dict[str, Any]:
     """Install the packages that are missing.
 
     Raises:
@@ -30,24 +31,24 @@ def install(host: Host, names: Sequence[str], *, check: bool = False) -> Dict[st
     return _result(missing)
 
 
-def _result(missing: List[str]) -> Dict[str, Any]:
+def _result(missing: list[str]) -> dict[str, Any]:
     return {"changed": bool(missing), "packages": missing}
 
 
-def _missing(host: Host, names: Sequence[str]) -> List[str]:
+def _missing(host: Host, names: Sequence[str]) -> list[str]:
     installed = state.packages(host)
     return [name for name in names if name not in installed]
 
 
 def _update(host: Host) -> None:
     lists = host.path("/var/lib/apt/lists")
-    found = [path for path in lists.glob("*Packages*")] if lists.is_dir() else []
+    found = list(lists.glob("*Packages*")) if lists.is_dir() else []
     if found and time.time() - max(path.stat().st_mtime for path in found) < _FRESH_SECONDS:
         return
     host.command("apt-get", "-q", "update", "-o", "Acquire::Retries=3", timeout=600)
 
 
-def _install(host: Host, names: List[str]) -> None:
+def _install(host: Host, names: list[str]) -> None:
     policy = host.path(_POLICY)
     ours = not policy.exists() or policy.read_text() == _DENY
     if ours:

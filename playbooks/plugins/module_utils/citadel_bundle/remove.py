@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from typing import Any, Dict, List
+from typing import Any
 
 from . import facts, journal, manifest, units
 from .lock import exclusive
 from .system import Host
 
 
-def remove(host: Host, service: str, *, check: bool = False, purge: bool = False) -> Dict[str, Any]:
+def remove(host: Host, service: str, *, check: bool = False, purge: bool = False) -> dict[str, Any]:
     """Remove a service that a bundle had applied. Can be run again after a crash.
 
     Args:
@@ -29,7 +29,7 @@ def remove(host: Host, service: str, *, check: bool = False, purge: bool = False
     return _remove(host, service, check=True, purge=purge)
 
 
-def _remove(host: Host, service: str, *, check: bool, purge: bool) -> Dict[str, Any]:
+def _remove(host: Host, service: str, *, check: bool, purge: bool) -> dict[str, Any]:
     held = manifest.read(host, service)
     if held is None:
         return {"service": service, "changed": False, "removed": [], "kept": []}
@@ -50,12 +50,12 @@ def _remove(host: Host, service: str, *, check: bool, purge: bool) -> Dict[str, 
     }
 
 
-def _paths(service: str, held: manifest.Manifest) -> List[str]:
+def _paths(service: str, held: manifest.Manifest) -> list[str]:
     items = [item["path"] for item in held["files"] + held["links"] if item.get("path")]
     return items + [manifest.credential_path(service, name) for name in held["credentials"]]
 
 
-def _take_off(host: Host, service: str, held: manifest.Manifest, paths: List[str]) -> None:
+def _take_off(host: Host, service: str, held: manifest.Manifest, paths: list[str]) -> None:
     for unit in reversed([unit for unit in held["units"] if not unit.get("keep")]):
         host.step(f"stop {unit['name']}")
         units.stop(host, unit["name"])

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from typing import Any, Dict, List, Optional
+from typing import Any
 
 from . import changes, facts, journal, manifest, units
 from .system import Host
@@ -11,7 +10,7 @@ from .system import Host
 _STATUS = "/var/lib/dpkg/status"
 
 
-def read(host: Host, nonce: bytes) -> Dict[str, Any]:
+def read(host: Host, nonce: bytes) -> dict[str, Any]:
     """Return services with manifest and actual facts, packages and artifacts of a host."""
     names = manifest.services(host)
     found = {name: _service(host, name, nonce) for name in names}
@@ -26,9 +25,9 @@ def read(host: Host, nonce: bytes) -> Dict[str, Any]:
     }
 
 
-def _service(host: Host, name: str, nonce: bytes) -> Dict[str, Any]:
+def _service(host: Host, name: str, nonce: bytes) -> dict[str, Any]:
     held = manifest.read(host, name)
-    found: Dict[str, Any] = {
+    found: dict[str, Any] = {
         "manifest": held,
         "interrupted": journal.pending(host, name),
         "actual": {},
@@ -47,9 +46,9 @@ def _service(host: Host, name: str, nonce: bytes) -> Dict[str, Any]:
     return found
 
 
-def packages(host: Host) -> Dict[str, str]:
+def packages(host: Host) -> dict[str, str]:
     """Return installed Debian packages with their versions, read from dpkg's own file."""
-    found: Dict[str, str] = {}
+    found: dict[str, str] = {}
     path = host.path(_STATUS)
     for block in path.read_text(errors="replace").split("\n\n") if path.exists() else ():
         if "\nStatus: install ok installed\n" in block:
@@ -59,18 +58,18 @@ def packages(host: Host) -> Dict[str, str]:
     return found
 
 
-def _field(block: str, name: str) -> Optional[str]:
+def _field(block: str, name: str) -> str | None:
     for line in block.splitlines():
         if line.startswith(name + ": "):
             return line.partition(": ")[2]
     return None
 
 
-def users(host: Host) -> Dict[str, List[str]]:
+def users(host: Host) -> dict[str, list[str]]:
     """Return user → supplementary groups."""
     passwd, group = host.path("/etc/passwd"), host.path("/etc/group")
     names = [line.split(":")[0] for line in passwd.read_text().splitlines()]
-    found: Dict[str, List[str]] = {name: [] for name in names}
+    found: dict[str, list[str]] = {name: [] for name in names}
     for line in group.read_text().splitlines():
         parts = line.split(":")
         for member in filter(None, parts[3].split(",")) if len(parts) > 3 else ():
@@ -78,12 +77,12 @@ def users(host: Host) -> Dict[str, List[str]]:
     return found
 
 
-def artifacts(host: Host) -> List[str]:
+def artifacts(host: Host) -> list[str]:
     """Return the paths of virtual environments and models that are complete."""
     found = []
     for folder in ("/opt/citadel/venvs", "/opt/models"):
         place = host.path(folder)
-        for name in sorted(os.listdir(place)) if place.is_dir() else ():
+        for name in sorted(path.name for path in place.iterdir()) if place.is_dir() else ():
             path = place / name
             if (path / "complete").exists() or (path.is_symlink() and path.exists()):
                 found.append(f"{folder}/{name}")

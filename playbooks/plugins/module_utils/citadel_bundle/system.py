@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, List, Sequence, Tuple
 
 PROGRAMS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -59,12 +60,16 @@ class Host:
         run: Starts commands.
         step: Called before each step that changes something; tests stop the process there.
         owner: User and group of credentials.
+        clock: Seconds that only go forward.
+        sleep: Waits some seconds.
     """
 
     root: Path = Path("/")
     run: Runner = run_command
     step: Callable[[str], None] = _no_step
-    owner: Tuple[str, str] = ("root", "root")
+    owner: tuple[str, str] = ("root", "root")
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
 
     def path(self, path: str) -> Path:
         """Return where an absolute path of the host lies."""
@@ -101,7 +106,7 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def write_synced(path: Path, data: bytes, mode: int, owner: Tuple[int, int]) -> None:
+def write_synced(path: Path, data: bytes, mode: int, owner: tuple[int, int]) -> None:
     """Write a new file whole, with its mode and owner, and sync it."""
     path.unlink(missing_ok=True)
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -117,7 +122,7 @@ def replace_synced(path: Path, data: bytes, mode: int = 0o600) -> None:
     """Write a file beside its place and rename it over the old one, synced."""
     beside = path.with_name(f".{path.name}.citadel-new")
     write_synced(beside, data, mode, (os.geteuid(), os.getegid()))
-    os.replace(beside, path)
+    beside.replace(path)
     sync_folder(path.parent)
 
 
@@ -125,14 +130,14 @@ def replace_link(path: Path, target: str) -> None:
     """Point a symbolic link at a target in one rename."""
     beside = path.with_name(f".{path.name}.citadel-new")
     beside.unlink(missing_ok=True)
-    os.symlink(target, beside)
-    os.replace(beside, path)
+    beside.symlink_to(target)
+    beside.replace(path)
     sync_folder(path.parent)
 
 
-def make_folders(folder: Path) -> List[Path]:
+def make_folders(folder: Path) -> list[Path]:
     """Make a folder with its parents (0755) and return those that are new, outermost first."""
-    missing: List[Path] = []
+    missing: list[Path] = []
     while not folder.exists():
         missing.insert(0, folder)
         folder = folder.parent

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import fnmatch
-from typing import Any, Dict, Iterable, List, Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from .changes import Change
 from .system import BundleError, Host
@@ -12,7 +13,7 @@ PLACES = ("/etc/systemd/system/", "/run/systemd/system/", "/usr/lib/systemd/syst
 _ASKED = "Id,LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,NRestarts,Result"
 
 
-def show(host: Host, names: Sequence[str]) -> Dict[str, Dict[str, str]]:
+def show(host: Host, names: Sequence[str]) -> dict[str, dict[str, str]]:
     """Return the state of units by name; one systemctl call for all."""
     if not names:
         return {}
@@ -24,17 +25,23 @@ def show(host: Host, names: Sequence[str]) -> Dict[str, Dict[str, str]]:
         dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
         for block in done.output.strip().split("\n\n")
     ]
-    return dict(zip(names, blocks))
+    return dict(zip(names, blocks, strict=False))
 
 
-def runs(state: Dict[str, str]) -> bool:
+def runs(state: dict[str, str]) -> bool:
     """Say whether a unit is up or on its way."""
     return state.get("ActiveState") in ("active", "activating", "reloading")
 
 
-def enabled(state: Dict[str, str]) -> bool:
+def enabled(state: dict[str, str]) -> bool:
     """Say whether a unit starts with the host; a unit without [Install] has nothing to enable."""
-    return state.get("UnitFileState") in ("enabled", "enabled-runtime", "static", "indirect", "alias")
+    return state.get("UnitFileState") in (
+        "enabled",
+        "enabled-runtime",
+        "static",
+        "indirect",
+        "alias",
+    )
 
 
 def unit_changed(changes: Iterable[Change]) -> bool:
@@ -45,10 +52,10 @@ def unit_changed(changes: Iterable[Change]) -> bool:
 
 
 def actions(
-    units: List[Dict[str, Any]], changes: List[Change], states: Dict[str, Dict[str, str]]
-) -> Dict[str, str]:
+    units: list[dict[str, Any]], changes: list[Change], states: dict[str, dict[str, str]]
+) -> dict[str, str]:
     """Return unit → start, restart or reload for the units that have to be touched."""
-    found: Dict[str, str] = {}
+    found: dict[str, str] = {}
     for unit in units:
         wanted = {change.on_change for change in changes if _concerns(unit, change)}
         if not runs(states.get(unit["name"], {})):
@@ -60,7 +67,7 @@ def actions(
     return found
 
 
-def _concerns(unit: Dict[str, Any], change: Change) -> bool:
+def _concerns(unit: dict[str, Any], change: Change) -> bool:
     globs = unit.get("restart_on")
     if globs is None or change.kind in ("credential", "user"):
         return True
@@ -77,9 +84,12 @@ def act(host: Host, name: str, action: str) -> None:
     host.step(f"{action} {name}")
     if action in ("start", "restart"):
         host.run(["systemctl", "reset-failed", name], 30)
-    done = host.run(["systemctl", action, name], 600)
+    verb = "reload-or-restart" if action == "reload" else action
+    done = host.run(["systemctl", verb, name], 600)
     if done.code != 0:
-        raise BundleError(f"systemctl {action} {name}: {done.output.strip()}\n{journal(host, name)}")
+        raise BundleError(
+            f"systemctl {action} {name}: {done.output.strip()}\n{journal(host, name)}"
+        )
 
 
 def stop(host: Host, name: str) -> None:

@@ -15,7 +15,8 @@ TreePath = Annotated[str, StringConstraints(pattern=r"^[^/\s][^\s]*$")]
 Mode = Annotated[str, StringConstraints(pattern=r"^0[0-7]{3}$")]
 Account = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_-]{0,31}$")]
 UnitName = Annotated[
-    str, StringConstraints(pattern=r"^[\w:.\\-]+(@[\w:.\\-]+)?\.(service|timer|socket|path|target)$")
+    str,
+    StringConstraints(pattern=r"^[\w:.\\-]+(@[\w:.\\-]+)?\.(service|timer|socket|path|target)$"),
 ]
 OnChange = Literal["restart", "reload", "none"]
 
