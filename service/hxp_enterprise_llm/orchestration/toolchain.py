@@ -25,6 +25,7 @@ from hxp_enterprise_llm.utilities.files import write_atomic
 from hxp_enterprise_llm.utilities.process import run, stream
 
 Report = Callable[[str], None]
+Way = Callable[[Path, Report], None]
 
 VERSION = "3.250.0"
 # The first engine whose `--expect-no-changes` ends with 7, which drift relies on.
@@ -83,7 +84,7 @@ def ensure(report: Report) -> Toolchain:
         found = _made(made)
         if found is not None:
             return found
-        _make(made, report)
+        make(made, report)
     found = _made(made)
     if found is None:
         raise CitadelError(
@@ -146,13 +147,20 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(number) for number in match.groups()) if match else ()
 
 
-def _make(folder: Path, report: Report) -> None:
+def make(folder: Path, report: Report, ways: Mapping[str, Way] | None = None) -> None:
+    """Make an engine under a temporary name, and give it its own once it is whole.
+
+    Args:
+        folder: Where it shall lie.
+        report: Takes a line for each step.
+        ways: What each way is called → how it fills a folder's `bin`, in the order to try.
+
+    Raises:
+        CitadelError: No way led to an engine; the text says what each one met.
+    """
     work = folder.with_name(f".{folder.name}.new")
     problems = []
-    for source, way in (
-        ("vendor's installer", _from_vendor),
-        ("built from its Go module", _from_source),
-    ):
+    for source, way in (ways or WAYS).items():
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True)
         try:
@@ -218,6 +226,12 @@ def _build(go: Path, module: Path, package: str, target: Path, flags: str, repor
 
 
 _NEXT = "Is a Go module proxy reachable (go env GOPROXY)? Run the same command again."
+
+
+WAYS: dict[str, Way] = {
+    "vendor's installer": _from_vendor,
+    "built from its Go module": _from_source,
+}
 
 
 def _module_folder(go: Path, module: Path, name: str) -> Path:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import fcntl
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from hxp_enterprise_llm.core.exceptions import CitadelError
 from hxp_enterprise_llm.orchestration.paths import cache
 from hxp_enterprise_llm.utilities.process import CommandError, run
 from providers.local.podman import as_root, inspect, limits, podman, runtime
 from providers.local.recipe import (
-    ARCHIVE,
     BASE_PACKAGES,
     SUITE,
     Flavour,
@@ -45,31 +42,39 @@ def ensure_image(flavour: Flavour, report: Report) -> str:
 
 
 def sources() -> str:
-    """Return sources.list lines for the suite, from the mirrors that this machine uses."""
-    form = "$(TYPE)|$(CREATED_BY)|$(SITE)|$(RELEASE)|$(COMPONENT)"
-    # indextargets unfolds deb822 files, options and all, into what apt really asks for.
-    listed = run(("apt-get", "indextargets", "--format", "deb|" + form), check=False).stdout
-    return _own_lines(listed) or f"deb {ARCHIVE} {SUITE} main\n"
+    """Return sources.list lines for the suite, from the mirrors that this machine uses.
+
+    Empty when it uses none of Debian's; then debootstrap's own default holds.
+    """
+    form = "$(ORIGIN)|$(SITE)|$(RELEASE)|$(COMPONENT)"
+    # indextargets unfolds every kind of sources file into what apt really asks for.
+    return own_lines(run(("apt-get", "indextargets", "--format", form), check=False).stdout)
 
 
-def _own_lines(listed: str) -> str:
-    lines: list[str] = []
-    for entry in listed.splitlines():
-        site, release, component = entry.split("|")[-3:]
-        line = f"deb {site} {release} {component}"
-        ours = release == SUITE or release.startswith(f"{SUITE}-")
-        if ours and component == "main" and line not in lines:
-            lines.append(line)
-    return "".join(f"{line}\n" for line in lines)
+def own_lines(listed: str) -> str:
+    """Return sources.list lines for the suite.
+
+    Args:
+        listed: Lines `origin|site|release|component` of the machine's own sources.
+    """
+    entries = [line.split("|") for line in listed.splitlines()]
+    debian = [
+        (site, release)
+        for origin, site, release, component in entries
+        if origin == "Debian" and component == "main"
+    ]
+    ours = [item for item in debian if item[1] == SUITE or item[1].startswith(f"{SUITE}-")]
+    # A mirror of another release carries this one too.
+    others = [(site, SUITE) for site, release in debian if "-" not in release][:1]
+    return "".join(
+        f"deb {site} {release} main\n" for site, release in dict.fromkeys(ours or others)
+    )
 
 
-def mirror() -> str:
-    """Return the mirror of the suite itself."""
-    for line in sources().splitlines():
-        _, site, release, _ = line.split()
-        if release == SUITE:
-            return site
-    return ARCHIVE
+def mirror() -> tuple[str, ...]:
+    """Return debootstrap's argument for the mirror of the suite; none for its default."""
+    found = [line.split() for line in sources().splitlines()]
+    return tuple(site for _, site, release, _ in found if release == SUITE)[:1]
 
 
 def _build(flavour: Flavour, wanted: str, report: Report) -> None:
@@ -96,14 +101,16 @@ def _apt_settings() -> str:
         for line in run(("apt-config", "dump"), check=False).stdout.splitlines()
         if "::Proxy " in line
     )
-    return (
-        f"cat > /etc/apt/sources.list <<'CITADEL'\n{sources()}CITADEL\n"
-        f"cat > /etc/apt/apt.conf.d/90citadel <<'CITADEL'\n{proxies}CITADEL\n"
-    )
+    own = sources()
+    lists = f"cat > /etc/apt/sources.list <<'CITADEL'\n{own}CITADEL\n" if own else ""
+    return lists + f"cat > /etc/apt/apt.conf.d/90citadel <<'CITADEL'\n{proxies}CITADEL\n"
 
 
 def _build_base(report: Report) -> None:
-    folder = Path(tempfile.mkdtemp(prefix="citadel-base-", dir=cache()))
+    # One name, because the lock is held: what a killed build left goes first.
+    folder = cache() / "image-base"
+    _root("rm", "-rf", "--one-file-system", str(folder))
+    folder.mkdir()
     try:
         report(f"image base: debootstrap {SUITE}")
         _root(
@@ -112,7 +119,7 @@ def _build_base(report: Report) -> None:
             f"--include={','.join(BASE_PACKAGES)}",
             SUITE,
             str(folder / "root"),
-            mirror(),
+            *mirror(),
         )
         report("image base: importing")
         _root("tar", "-C", str(folder / "root"), "-cf", str(folder / "root.tar"), ".")

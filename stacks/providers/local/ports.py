@@ -18,7 +18,7 @@ def refuse_busy(ports: Iterable[str]) -> None:
         RefusedError: Names the port and its holder.
     """
     for port in ports:
-        if not _free(int(port)):
+        if not is_free(int(port)):
             raise RefusedError(
                 f"port 127.0.0.1:{port} is busy: {holder(int(port))}",
                 next_step="Stop that, or give the environment other ports: provider.slot.",
@@ -41,7 +41,8 @@ def holder(port: int) -> str:
     return f"process {name.strip(chr(34))} ({pid.replace('=', ' ')})"
 
 
-def _free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Return whether nobody listens on a port of 127.0.0.1."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -13,7 +13,6 @@ from hxp_enterprise_llm.schemas.roles.role import RoleData
 
 Flavour = Literal["full", "bare"]
 SUITE = "bookworm"
-ARCHIVE = "http://deb.debian.org/debian"
 BASE_PACKAGES = (
     "systemd",
     "systemd-sysv",

@@ -1,0 +1,102 @@
+"""Which engine is taken, and how one is made."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from hxp_enterprise_llm.core.exceptions import CitadelError
+from hxp_enterprise_llm.orchestration.paths import checkout
+from hxp_enterprise_llm.orchestration.toolchain import Report, digest, make, on_path
+
+
+def quiet(text: str) -> None:
+    """Report to nobody."""
+
+
+def program(path: Path, output: str = "") -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\necho {output}\n")
+    path.chmod(0o755)
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Path:
+    """A folder of programs with an engine that is new enough, and its language host."""
+    program(tmp_path / "bin" / "pulumi", "v3.260.1")
+    program(tmp_path / "bin" / "pulumi-language-python")
+    return tmp_path
+
+
+def test_an_engine_on_path_that_is_new_enough_is_taken(machine: Path) -> None:
+    found = on_path({"PATH": f"{machine / 'bin'}"}, machine / "cache")
+    assert found is not None
+    assert (found.version, found.source, found.built) == ("3.260.1", "on PATH", False)
+    assert found.pulumi == machine / "bin" / "pulumi"
+
+
+def test_an_engine_that_is_too_old_is_not_taken(machine: Path) -> None:
+    program(machine / "bin" / "pulumi", "v3.226.0")
+    assert on_path({"PATH": f"{machine / 'bin'}"}, machine / "cache") is None
+
+
+def test_an_engine_without_its_python_host_is_not_taken(machine: Path) -> None:
+    (machine / "bin" / "pulumi-language-python").unlink()
+    assert on_path({"PATH": f"{machine / 'bin'}"}, machine / "cache") is None
+
+
+def test_an_engine_of_our_own_on_path_is_not_called_the_machines(machine: Path) -> None:
+    assert on_path({"PATH": f"{machine / 'bin'}"}, machine) is None
+
+
+def test_no_engine_on_path_is_no_error(tmp_path: Path) -> None:
+    assert on_path({"PATH": str(tmp_path)}, tmp_path / "cache") is None
+
+
+def test_a_changed_pin_makes_another_engine(tmp_path: Path) -> None:
+    tools = tmp_path / "tools"
+    shutil.copytree(checkout() / "tools", tools)
+    before = digest(tools)
+    sums = tools / "pulumi" / "go.sum"
+    sums.write_text(sums.read_text() + "\n")
+    assert digest(tools) != before
+    assert digest(checkout() / "tools") == before
+
+
+def test_the_next_way_is_tried_where_one_fails_and_the_result_says_which(tmp_path: Path) -> None:
+    def refused(work: Path, report: Report) -> None:
+        (work / "half").write_text("never seen")
+        raise OSError("no route to the vendor")
+
+    def works(work: Path, report: Report) -> None:
+        program(work / "bin" / "pulumi", "v3.250.0")
+
+    folder = tmp_path / "made"
+    make(folder, quiet, {"vendor": refused, "build": works})
+    assert (folder / "source").read_text() == "build\n"
+    assert not (folder / "half").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["made"]
+
+
+def test_when_no_way_works_each_one_is_named_and_nothing_is_left(tmp_path: Path) -> None:
+    def refused(work: Path, report: Report) -> None:
+        raise OSError("no route")
+
+    def broken(work: Path, report: Report) -> None:
+        raise CitadelError("no compiler")
+
+    with pytest.raises(CitadelError, match=r"(?s)vendor: no route.*build: no compiler"):
+        make(tmp_path / "made", quiet, {"vendor": refused, "build": broken})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupted_make_leaves_no_engine(tmp_path: Path) -> None:
+    def killed(work: Path, report: Report) -> None:
+        program(work / "bin" / "pulumi", "v3.250.0")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make(tmp_path / "made", quiet, {"build": killed})
+    assert not (tmp_path / "made").exists()
