@@ -218,3 +218,14 @@ def test_loading_local_takes_less_than_fifty_milliseconds_of_work() -> None:
     started = time.process_time()
     load("local")
     assert time.process_time() - started < 0.05
+
+
+def test_the_environment_of_the_tests_is_valid_and_names_the_committed_model() -> None:
+    from hxp_enterprise_llm.orchestration.artifacts.store import hash_file, hash_tree
+    from hxp_enterprise_llm.orchestration.paths import checkout
+
+    loaded = load(str(checkout() / "tests" / "environments" / "test.yaml"))
+    model = loaded.environment.models["tiny"]
+    folder = checkout() / model.source.removeprefix("file:")
+    hashes = {file.name: hash_file(file) for file in folder.iterdir()}
+    assert hash_tree(hashes) == model.sha256
