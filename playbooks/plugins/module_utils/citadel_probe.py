@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 HOME = Path("/opt/citadel")
-ASKED = "ActiveState,MemoryCurrent,NRestarts"
+# One hierarchy (v2), or systemd's own beside the controllers (v1).
+CGROUPS = (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/systemd"))
+ASKED = "ActiveState,ControlGroup,NRestarts"
 
 
 def main() -> None:
@@ -30,16 +32,36 @@ def row(service: str, unit: dict[str, Any]) -> dict[str, Any]:
     command = ["systemctl", "show", "--property=" + ASKED, "--", unit["name"]]
     shown = subprocess.run(command, stdout=subprocess.PIPE, check=False).stdout.decode()
     state = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
-    memory = state.get("MemoryCurrent", "")
     active = state.get("ActiveState", "unknown")
     return {
         "service": service,
         "unit": unit["name"],
         "active": active,
-        "memory_bytes": int(memory) if memory.isdigit() else 0,
+        "memory_bytes": memory(state.get("ControlGroup", "")),
         "restarts": int(state.get("NRestarts") or 0),
         "health": health(unit.get("health") or {}) if active == "active" else "",
     }
+
+
+def memory(group: str) -> int:
+    """Return the proportional set size of a unit's processes in bytes: shared pages are shared out."""
+    total = 0
+    for root in CGROUPS if group else ():
+        for listed in sorted((root / group.lstrip("/")).glob("**/cgroup.procs")):
+            for pid in listed.read_text().split():
+                total += resident(Path("/proc") / pid / "smaps_rollup")
+        if total:
+            return total
+    return total
+
+
+def resident(rollup: Path) -> int:
+    """Return Pss of one process; 0 when it has ended."""
+    try:
+        lines = rollup.read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) << 10 for line in lines if line.startswith("Pss:")), 0)
 
 
 def health(check: dict[str, Any]) -> str:

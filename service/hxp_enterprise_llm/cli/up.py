@@ -112,7 +112,6 @@ def _ask(phases: Phases, target: Target) -> Answer | None:
         if model is None:
             phase.done("no chat model in this environment")
             return None
-        phase.report(f'"{question.QUESTION}"')
         door = gateway(target.loaded.environment, target.fleet)
         try:
             answer = question.ask(door, target.key(), model)

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from hxp_enterprise_llm.configuration.loader import LoadedEnvironment
 from hxp_enterprise_llm.core.exceptions import CitadelError, UnreachableError
 from hxp_enterprise_llm.orchestration.paths import checkout
-from hxp_enterprise_llm.utilities.process import CommandError, stream
+from hxp_enterprise_llm.utilities.process import CommandError, own, stream
 
 Report = Callable[[str], None]
+_PREFLIGHT = "Validating arguments"
 
 
 @dataclass(frozen=True)
@@ -68,11 +67,15 @@ class _Log:
             self.other.append(line)
             return
         if kind == "start":
-            self.report(f"{event['role']}: {event['task']}" if event["role"] else event["task"])
+            self._start(event["role"], event["task"].removeprefix(f"{event['role']} : "))
         elif kind == "recap":
             self.hosts |= set(event["hosts"])
         else:
             self._result(kind, event)
+
+    def _start(self, role: str, task: str) -> None:
+        if not task.startswith(_PREFLIGHT):
+            self.report(f"{role}: {task[:1].lower()}{task[1:]}" if role else task)
 
     def _result(self, kind: str, event: dict[str, Any]) -> None:
         if event["role"]:
@@ -113,7 +116,7 @@ def converge(
         *(("--tags", tags) if tags else ()),
         *(("--check",) if check else ()),
     ]
-    program = str(Path(sys.executable).with_name("ansible-playbook"))
+    program = own("ansible-playbook")
     try:
         stream(
             [program, "playbooks/site.yml", "-i", str(loaded.path.resolve()), *flags],
@@ -129,7 +132,7 @@ def converge(
 def _error(name: str, log: _Log, error: CommandError) -> CitadelError:
     if log.failures:
         texts = [
-            f"{failure['host']}: role {failure['role'] or 'site'}: {failure['task']} failed\n"
+            f"{failure['host']}: role {failure['role'] or 'site'}: {failure['task'].removeprefix(failure['role'] + ' : ')} failed\n"
             f"{failure['message']}"
             for failure in log.failures
         ]

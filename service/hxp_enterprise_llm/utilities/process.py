@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -23,6 +24,11 @@ class CommandError(CitadelError):
             next_step=next_step,
         )
         self.command, self.code, self.output = tuple(command), code, output
+
+
+def own(program: str) -> str:
+    """Return the path of a program that the locked Python environment brings."""
+    return str(Path(sys.executable).with_name(program))
 
 
 def run(

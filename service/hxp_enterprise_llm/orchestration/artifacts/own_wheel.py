@@ -29,7 +29,16 @@ def gateway_lock(root: Path) -> str:
     Raises:
         CommandError: uv is missing, or uv.lock does not fit pyproject.toml.
     """
-    command = [own("uv"), "export", "--locked", "--offline", "--quiet", "--extra", "gateway", "--no-dev"]
+    command = [
+        own("uv"),
+        "export",
+        "--locked",
+        "--offline",
+        "--quiet",
+        "--extra",
+        "gateway",
+        "--no-dev",
+    ]
     command += ["--no-emit-project", "--format", "pylock.toml"]
     text = run(command, cwd=root, next_step="run: uv lock").stdout
     packages: list[dict[str, Any]] = tomllib.loads(text)["packages"]
