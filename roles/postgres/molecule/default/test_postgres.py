@@ -129,6 +129,16 @@ def test_a_changed_password_is_applied(host: Host) -> None:
     assert login(host, "citadel_monitor", "postgres", "127.0.0.1", password)[0] == 0
 
 
+def test_data_of_a_host_whose_user_had_another_number_is_taken_over(host: Host) -> None:
+    with host.sudo():
+        host.check_output(
+            "systemctl stop citadel-postgres && chown -R 4242:4242 /opt/data/postgres/15 && "
+            "systemctl start citadel-postgres citadel-postgres-provision"
+        )
+        assert host.file("/opt/data/postgres/15/PG_VERSION").user == "citadel-postgres"
+    assert superuser(host, "SELECT 1") == "1"
+
+
 def test_a_bad_configuration_is_refused_by_the_validator(host: Host) -> None:
     shell = (
         "t=$(mktemp -d) && cp -r /opt/citadel/postgres/current/. $t && chmod 755 $t && "
