@@ -33,7 +33,7 @@ def build(store, wheels, target, python="/usr/bin/python3"):
     if (final / "complete").exists():
         return False
     final.parent.mkdir(parents=True, exist_ok=True)
-    with open(final.parent / f".{final.name}.lock", "w") as lock:
+    with (final.parent / f".{final.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if (final / "complete").exists():
             return False
@@ -42,7 +42,7 @@ def build(store, wheels, target, python="/usr/bin/python3"):
         try:
             _fill(Path(store), Path(store) / wheels, partial, cache, python)
             shutil.rmtree(final, ignore_errors=True)
-            os.rename(partial, final)
+            partial.rename(final)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
             shutil.rmtree(cache, ignore_errors=True)

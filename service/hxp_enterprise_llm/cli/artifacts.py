@@ -109,12 +109,13 @@ def collect(
     from hxp_enterprise_llm.orchestration.artifacts.progress import size
     from hxp_enterprise_llm.orchestration.paths import cache
 
-    items = garbage(open_store(), cache() / "venvs")
+    store = open_store()
+    items = garbage(store, cache() / "venvs")
     for item in items:
         typer.echo(f"{size(item.size):>8}  {item.path}")
     total = size(sum(item.size for item in items))
     if yes:
-        remove(items)
+        remove(store, items)
         typer.echo(f"removed {len(items)} items, {total}")
     else:
         typer.echo(f"{len(items)} items, {total}; remove them: citadel artifacts gc --yes")

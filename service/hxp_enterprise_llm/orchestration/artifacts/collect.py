@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from hxp_enterprise_llm.core.exceptions import CitadelError
 from hxp_enterprise_llm.orchestration.artifacts.progress import Report, size
 from hxp_enterprise_llm.orchestration.artifacts.roots import roots
 from hxp_enterprise_llm.orchestration.artifacts.store import Store, hash_file
@@ -72,12 +73,11 @@ def garbage(store: Store, venvs: Path) -> list[Garbage]:
     views = {ref.view for ref in needed}
     folders = {Path(ref.path).name for ref in needed if ref.kind == "venv"}
     found = [Garbage(root.record, 0) for root in known if not root.alive]
-    for view in store.views():
-        if view.name not in views:
-            found.append(Garbage(store.root / view.name, 0))
+    idle_views = (view for view in store.views() if view.name not in views)
+    found += [Garbage(store.root / view.name, 0) for view in idle_views]
     if venvs.is_dir():
-        idle = (path for path in sorted(venvs.iterdir()) if path.name.lstrip(".") not in folders)
-        found += [Garbage(path, _size(path)) for path in idle if path.is_dir()]
+        idle = (path for path in sorted(venvs.iterdir()) if path.name not in folders)
+        found += [Garbage(path, _size(path)) for path in idle if _is_venv(path)]
     going = {item.path for item in found}
     kept = {sha for view in store.views() if store.root / view.name not in going
             for sha in view.files.values()}  # fmt: skip
@@ -88,13 +88,29 @@ def garbage(store: Store, venvs: Path) -> list[Garbage]:
     return found
 
 
-def remove(items: Iterable[Garbage]) -> None:
-    """Remove what `garbage` returned."""
-    for item in items:
-        if item.path.is_dir():
-            shutil.rmtree(item.path)
-        else:
-            item.path.unlink()
+def remove(store: Store, items: Iterable[Garbage]) -> None:
+    """Remove what `garbage` returned.
+
+    Raises:
+        CitadelError: A fetch is running, or a virtual environment belongs to root.
+    """
+    with store.alone():
+        for item in items:
+            try:
+                if item.path.is_dir():
+                    shutil.rmtree(item.path)
+                else:
+                    item.path.unlink()
+            except PermissionError:
+                raise CitadelError(
+                    f"{item.path} belongs to root: a host built it",
+                    next_step=f"run: sudo rm -r {item.path}, then this again.",
+                ) from None
+
+
+def _is_venv(path: Path) -> bool:
+    # A name with a dot is what a builder works on now.
+    return path.is_dir() and not path.name.startswith(".")
 
 
 def _size(folder: Path) -> int:

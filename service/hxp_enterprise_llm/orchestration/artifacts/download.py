@@ -15,6 +15,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO, BinaryIO
 
 from hxp_enterprise_llm.core.exceptions import CitadelError
@@ -171,7 +172,7 @@ def _check_complete(answer: http.client.HTTPResponse) -> None:
 
 def _hash_so_far(file: BinaryIO) -> hashlib._Hash:
     sum_ = hashlib.sha256()
-    with open(file.name, "rb") as reader:
+    with Path(file.name).open("rb") as reader:
         while chunk := reader.read(_CHUNK):
             sum_.update(chunk)
     file.seek(0, os.SEEK_END)
@@ -204,6 +205,7 @@ def _open(item: Download, url: str, have: int) -> http.client.HTTPResponse:
     try:
         answer: http.client.HTTPResponse = opener.open(request, timeout=_TIMEOUT_SECONDS)
     except urllib.error.HTTPError as error:
+        error.close()
         if error.code in _TRANSIENT:
             raise _TransientError(f"HTTP {error.code}") from None
         raise

@@ -54,12 +54,13 @@ def fetch(loaded: LoadedEnvironment, report: Report) -> Fetched:
     """
     fetcher = Fetcher(open_store(), paths.checkout(), report)
     needs = needs_of(loaded.environment)
-    remember(fetcher.store, loaded.path, needs.refs)
-    fetcher.uv()
-    for venv in needs.venvs:
-        fetcher.venv(venv)
-    for ref, model in needs.models.items():
-        fetcher.model(ref, model)
+    with fetcher.store.used():
+        remember(fetcher.store, loaded.path, needs.refs)
+        fetcher.uv()
+        for venv in needs.venvs:
+            fetcher.venv(venv)
+        for ref, model in needs.models.items():
+            fetcher.model(ref, model)
     total = sum(fetcher.store.view(ref.view).size for ref in needs.refs)
     names = " ".join(ref.name for ref in needs.refs)
     return Fetched(f"{names} ({size(total)})", fetcher.changed)

@@ -74,6 +74,8 @@ class Repository:
             with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310
                 content: bytes = answer.read()
         except urllib.error.URLError as error:
+            if isinstance(error, urllib.error.HTTPError):
+                error.close()
             raise CitadelError(
                 f"{_endpoint()} does not deliver {self.name} at {self.revision}: {error}",
                 next_step="Check name, commit and network; a gated model needs HF_TOKEN.",

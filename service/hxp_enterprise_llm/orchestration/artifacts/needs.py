@@ -34,7 +34,7 @@ def engine_set(accelerator: str) -> str:
 def needs_of(environment: Environment) -> Needs:
     """Return what the hosts of an environment need."""
     sets = []
-    models = {}
+    models: dict[str, Model] = {}
     for host in environment.hosts_with("vllm"):
         sets.append(engine_set(environment.hosts[host].accelerator))
         models |= environment.models_on(host)

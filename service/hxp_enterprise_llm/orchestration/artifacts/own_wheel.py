@@ -16,7 +16,7 @@ from hxp_enterprise_llm.utilities.process import own, run
 _EPOCH = "315532800"
 """1980-01-01: the earliest time that a zip file can name."""
 _HEADER = """\
-# Made by `citadel artifacts lock` from uv.lock: what `hxp-enterprise-llm[gateway]` needs on hosts.
+# Made by `citadel artifacts lock` from uv.lock: what the gateway needs on hosts.
 lock-version = "1.0"
 created-by = "citadel"
 requires-python = ">=3.11"

@@ -1,4 +1,4 @@
-"""Runs a script in the virtual environment of a wheel set, in a throw-away container without network.
+"""Runs a script with the Python of a wheel set, in a throw-away container without network.
 
 The controller's Python and libraries are its own; models are converted, and vLLM is asked, under
 what the hosts run.

@@ -6,14 +6,18 @@ valid inside the read-only mount on hosts, and cost no space.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from hxp_enterprise_llm.core.exceptions import CitadelError
 
 MANIFEST = "manifest.json"
 _VIEW_FOLDERS = ("wheels", "models")
@@ -37,8 +41,32 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._lock = root / "lock"
         for name in ("blobs/sha256", "partial", "quarantine", "bin", "roots", *_VIEW_FOLDERS):
             (root / name).mkdir(parents=True, exist_ok=True)
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """Keep the collector away while something is brought and nobody links to it yet."""
+        with self._lock.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            yield
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold the store for removing.
+
+        Raises:
+            CitadelError: A fetch is running.
+        """
+        with self._lock.open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise CitadelError(
+                    f"somebody is fetching into {self.root}", next_step="Try again when it ended."
+                ) from None
+            yield
 
     def blob(self, sha256: str) -> Path:
         """Return where the content with this hash lies, or would lie."""
@@ -57,8 +85,12 @@ class Store:
             executable: Whether it is a program.
         """
         sha256 = sha256 or hash_file(file)
+        if self.has(sha256):
+            # Views link to the one that is there.
+            file.unlink()
+            return sha256
         file.chmod(0o555 if executable else 0o444)
-        os.replace(file, self.blob(sha256))
+        file.replace(self.blob(sha256))
         return sha256
 
     def keep(self, content: bytes) -> str:
@@ -123,7 +155,7 @@ class Store:
     def set_aside(self, file: Path, name: str) -> Path:
         """Move a refused file into quarantine and return where it lies."""
         target = self.root / "quarantine" / name
-        os.replace(file, target)
+        file.replace(target)
         return target
 
 
