@@ -47,7 +47,10 @@ def tokenizer() -> PreTrainedTokenizerFast:
     )
     trained.train_from_iterator([*LESSONS, *LESSONS.values()] * 4, trainer)
     fast = PreTrainedTokenizerFast(
-        tokenizer_object=trained, unk_token="<unk>", bos_token="<s>", eos_token="</s>"
+        tokenizer_object=trained,
+        unk_token="<unk>",  # noqa: S106 - the name of a token
+        bos_token="<s>",  # noqa: S106
+        eos_token="</s>",  # noqa: S106
     )
     fast.chat_template = TEMPLATE
     return fast

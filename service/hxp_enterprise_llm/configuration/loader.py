@@ -100,7 +100,7 @@ def locate(name_or_path: str) -> Path:
     folder = checkout() / "stacks" / "environments"
     path = folder / f"{name_or_path}.yaml"
     if not path.is_file():
-        names = sorted(file.stem for file in folder.glob("*.yaml"))
+        names = environments()
         hint = suggest(name_or_path, names) or f"There are: {', '.join(names)}."
         raise InvalidEnvironmentError(
             [Diagnostic("C001", Place(path, 1, 1), (), "there is no such environment.", hint)]

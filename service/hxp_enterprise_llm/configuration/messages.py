@@ -30,6 +30,13 @@ _LIMITS = {
     "less_than_equal": ("le", "at most"),
 }
 
+_FORMS = {
+    r"^[a-z]([a-z0-9-]{0,30}[a-z0-9])?$": "small letters, digits and dashes, such as llm-1",
+    r"^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$": "small letters, digits, dots and dashes",
+    r"^[0-9a-f]{64}$": "the 64 hex digits of a SHA-256, in quotes",
+    r"^C\d{3}$": "the id of a rule, such as C210",
+}
+
 
 def suggest(word: str, known: Iterable[str]) -> str:
     """Return `Did you mean x?` for the nearest known word, or nothing."""
@@ -125,6 +132,8 @@ def _choice(
     expected = item.get("ctx", {}).get("expected") or item.get("ctx", {}).get("expected_tags", "")
     written = _text_at(data, path)
     near = suggest(written, known)
+    if expected in {"True", "False"}:
+        expected = expected.lower()
     return "the value is not one of those allowed.", near or f"Write {expected}."
 
 
@@ -164,7 +173,8 @@ def _what(model: type[BaseModel], path: KeyPath, data: Any) -> str:
 
 
 def _name_fix(item: ErrorDetails) -> str:
-    return f"Write a text of the form {item.get('ctx', {}).get('pattern', '')}"
+    pattern = item.get("ctx", {}).get("pattern", "")
+    return f"Write {_FORMS.get(pattern, f'a text of the form {pattern}')}."
 
 
 def _capital(text: str) -> str:

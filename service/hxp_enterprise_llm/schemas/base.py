@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Annotated, Any
 
@@ -21,14 +22,21 @@ class CitadelModel(BaseModel):
     )
 
 
+def _checked(value: Any, wanted: str) -> Any:
+    is_number = isinstance(value, int | float)
+    if isinstance(value, bool) or (is_number and not 0 <= value < math.inf):
+        raise ValueError(wanted)
+    return value
+
+
 def parse_bytes(value: Any) -> Any:
     """Turn `8GiB` into bytes; numbers pass through.
 
     Raises:
-        ValueError: The text is not a number with one of the units B, KiB, MiB, GiB, TiB.
+        ValueError: It is not a number with one of the units B, KiB, MiB, GiB, TiB, or below 0.
     """
     if not isinstance(value, str):
-        return value
+        return _checked(value, "write a size such as 512MiB or 8GiB")
     match = _SIZE.fullmatch(value.strip())
     if match is None:
         raise ValueError("write a size such as 512MiB or 8GiB")
@@ -39,10 +47,10 @@ def parse_seconds(value: Any) -> Any:
     """Turn `200ms`, `30s` or `5m` into seconds; numbers pass through as seconds.
 
     Raises:
-        ValueError: The text is not a number with one of the units ms, s, m, h, d.
+        ValueError: It is not a number with one of the units ms, s, m, h, d, or below 0.
     """
     if not isinstance(value, str):
-        return value
+        return _checked(value, "write a duration such as 200ms, 30s or 5m")
     match = _DURATION.fullmatch(value.strip())
     if match is None:
         raise ValueError("write a duration such as 200ms, 30s or 5m")

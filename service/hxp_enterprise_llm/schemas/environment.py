@@ -24,9 +24,9 @@ class Environment(CitadelModel):
     """Everything about one environment, as one YAML file describes it."""
 
     schema_version: Literal[1] = Field(
-        alias="schema", description="Version of this document's form."
+        alias="schema", description="Version of this document's form: 1."
     )
-    provider: Provider = Field(description="Who makes the hosts.")
+    provider: Provider = Field(description="Who makes the hosts, such as `kind: local`.")
     state: State = Field(default=State(), description="Where the state of the stack is kept.")
     hosts: dict[HostName, Host] = Field(min_length=1, description="Machines by their names.")
     engine: Engine = Field(default=Engine(), description="What holds for vLLM on every host.")

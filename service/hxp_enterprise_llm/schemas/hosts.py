@@ -18,7 +18,7 @@ class Host(CitadelModel):
     """One machine of the environment. Role `base` is on every host and is not written."""
 
     roles: tuple[RoleName, ...] = Field(description="What runs here; at least one.")
-    memory: Bytes = Field(description="Memory, such as 8GiB; local: the container's limit.")
+    memory: Bytes = Field(gt=0, description="Memory, such as 8GiB; local: the container's limit.")
     cpus: float | None = Field(
         default=None, gt=0, description="CPUs; local: not limited when absent."
     )

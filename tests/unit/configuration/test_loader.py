@@ -201,6 +201,38 @@ def test_no_error_repeats_what_may_be_a_secret(write: Write, text: str) -> None:
     assert "hunter2" not in "".join(str(problem) + repr(problem) for problem in problems)
 
 
+def test_mistakes_of_each_kind_get_a_cure_in_words(write: Write) -> None:
+    text = """\
+    schema: 2
+    provider: {kind: local}
+    hosts:
+      Edge_1: {roles: gateway, memory: -1}
+    models:
+      m: {source: 5, sha256: x, replicas: 0, engine: {a: {b: 1}}}
+    infrastructure_services: {api_gateway: {enable_auth: false, timeout: true, port: 99999}}
+    """
+    cures = {problem.path[-1]: problem.fix for problem in refused(write("a.yaml", text))}
+    assert cures == {
+        "schema": "Write 1.",
+        "Edge_1": "Write small letters, digits and dashes, such as llm-1.",
+        "roles": "Write a list.",
+        "memory": "Write a size such as 512MiB or 8GiB.",
+        "source": "Write a text.",
+        "sha256": "Write the 64 hex digits of a SHA-256, in quotes.",
+        "replicas": "Write at least 1.",
+        "a": "Write true or false or a whole number or a number or a text or a list.",
+        "enable_auth": "Write true.",
+        "timeout": "Write a duration such as 200ms, 30s or 5m.",
+        "port": "Write at most 65535.",
+    }
+
+
+def test_missing_keys_say_what_belongs_there(write: Write) -> None:
+    cures = {problem.path: problem.fix for problem in refused(write("a.yaml", "engine: {}\n"))}
+    assert cures[("schema",)] == "Write it: Version of this document's form: 1."
+    assert set(cures) == {("schema",), ("provider",), ("hosts",)}
+
+
 def test_a_day_can_be_given_for_waivers(write: Write) -> None:
     text = HOSTS.replace("  edge-1: {roles: [gateway], memory: 1GiB}\n", "") + (
         "waivers: [{rule: C206, path: hosts.llm-1, reason: no gateway yet, until: 2026-12-01}]\n"

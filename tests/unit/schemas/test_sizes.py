@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -43,6 +44,14 @@ def test_a_duration_needs_its_unit(text: str) -> None:
         return
     with pytest.raises(ValueError, match="write a duration such as 200ms, 30s or 5m"):
         parse_seconds(text)
+
+
+@pytest.mark.parametrize("value", [True, False, -1, -0.5, float("inf"), float("nan")])
+def test_switches_negative_and_endless_numbers_are_neither_sizes_nor_durations(value: Any) -> None:
+    with pytest.raises(ValueError, match="write a size"):
+        parse_bytes(value)
+    with pytest.raises(ValueError, match="write a duration"):
+        parse_seconds(value)
 
 
 @pytest.mark.parametrize("text", ["8GB", "8gib", "-1GiB", "1,5GiB", "GiB", "", "1e9"])

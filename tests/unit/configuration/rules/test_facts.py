@@ -10,9 +10,11 @@ import pytest
 from hxp_enterprise_llm.configuration.derived import derived
 from hxp_enterprise_llm.configuration.diagnostics import Diagnostic, dotted
 from hxp_enterprise_llm.configuration.generate.types import meaning_of
+from hxp_enterprise_llm.configuration.rules.times import AFTER_DRAIN
+from hxp_enterprise_llm.orchestration.resolvers.vllm import resolve
 from hxp_enterprise_llm.schemas.environment import Environment
 from hxp_enterprise_llm.schemas.listeners import Listeners
-from hxp_enterprise_llm.testing.factories import environment
+from hxp_enterprise_llm.testing.factories import context, environment
 
 Judge = Callable[[dict[str, Any]], list[Diagnostic]]
 
@@ -201,6 +203,12 @@ def test_times_secrets_and_sources_that_cannot_work_are_found(
     problem = next(item for item in judge({path: value}) if item.code == code)
     assert problem.message == message
     assert problem.path[0] == path.split("/", maxsplit=1)[0]
+
+
+def test_the_unit_of_an_engine_waits_longer_than_its_drain_and_what_follows_it() -> None:
+    models = {"tiny": {"source": "pypi:t==1", "sha256": "0" * 64, "shutdown_timeout": "45s"}}
+    (instance,) = resolve(context(models=models), "llm-1").instances
+    assert instance.stop_timeout > 45 + AFTER_DRAIN
 
 
 def test_a_pinned_source_is_taken(judge: Judge) -> None:
