@@ -47,7 +47,7 @@ def gateway_lock(root: Path) -> str:
 
 def _entry(package: dict[str, Any]) -> str:
     wheels = [
-        f'    {{ url = "{wheel["url"]}", hashes = {{ sha256 = "{wheel["hashes"]["sha256"]}" }} }},\n'
+        f'    {{ url = "{wheel["url"]}", hashes = {{ sha256 = "{_sha256(wheel)}" }} }},\n'
         for wheel in package.get("wheels", ())
         if fitness(wheel["url"].rpartition("/")[2]) is not None
     ]
@@ -56,6 +56,11 @@ def _entry(package: dict[str, Any]) -> str:
         f'\n[[packages]]\nname = "{package["name"]}"\nversion = "{package["version"]}"\n'
         f"{marker}wheels = [\n{''.join(wheels)}]\n"
     )
+
+
+def _sha256(wheel: dict[str, Any]) -> str:
+    sha256: str = wheel["hashes"]["sha256"]
+    return sha256
 
 
 def build(root: Path, store: Store) -> tuple[str, str, str]:
