@@ -60,7 +60,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             task=task.get_name(),
             changed=bool(values.get("changed")),
             message="" if hidden else str(values.get("msg", "")),
-            summary=[] if hidden else values.get("changes", []),
+            next_step="" if hidden else str(values.get("next_step", "")),
+            summary=[] if hidden else _summary(values),
             seconds=round(seconds, 3),
         )
 
@@ -70,3 +71,12 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
 def _role(task: Any) -> str:
     return task._role.get_name() if task._role else ""
+
+
+def _summary(values: dict[str, Any]) -> list[str]:
+    """Return what a task did, a short text for each: `update /etc/…`, `restart citadel-…`."""
+    changes = [f"{change['action']} {change['path']}" for change in values.get("changes", ())]
+    units = [f"{action} {name}" for name, action in (values.get("units") or {}).items()]
+    packages = [f"install {name}" for name in values.get("packages") or ()]
+    removed = [f"remove {service['service']}" for service in values.get("services") or ()]
+    return [*changes, *units, *packages, *removed] if values.get("changed") else []

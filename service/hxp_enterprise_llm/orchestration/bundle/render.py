@@ -136,7 +136,10 @@ def _place(error: Exception, name: str) -> str:
 
 def _parse(text: str, place: str) -> BundleSpec:
     try:
-        return BundleSpec.model_validate(yaml.load(text, Loader=_LOADER))  # noqa: S506 - safe
+        document = yaml.load(text, Loader=_LOADER)  # noqa: S506 - safe
+        if isinstance(document, dict):  # a section whose loop yielded nothing is null
+            document = {key: value for key, value in document.items() if value is not None}
+        return BundleSpec.model_validate(document)
     except yaml.YAMLError as error:
         raise RenderError(f"{place} (rendered): {error}", next_step=_FIX) from None
     except ValidationError as error:
