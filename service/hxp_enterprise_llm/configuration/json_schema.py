@@ -41,6 +41,8 @@ def _relaxed(node: Any) -> Any:
         and not (key == "title" and isinstance(value, str))
     }
     relaxed = {key: _relaxed(value) for key, value in kept.items()}
+    if "patternProperties" in relaxed:
+        relaxed.setdefault("additionalProperties", False)
     for key in ("additionalProperties", "patternProperties"):
         if isinstance(relaxed.get(key), dict):
             relaxed[key] = _or_null(key, relaxed[key])

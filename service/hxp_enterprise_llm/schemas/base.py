@@ -61,7 +61,12 @@ Bytes = Annotated[
     int,
     BeforeValidator(parse_bytes),
     WithJsonSchema(
-        {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": _SIZE.pattern}]}
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 0},
+                {"type": "string", "pattern": f"^{_SIZE.pattern}$"},
+            ]
+        }
     ),
 ]
 Seconds = Annotated[
@@ -71,7 +76,7 @@ Seconds = Annotated[
         {
             "anyOf": [
                 {"type": "number", "minimum": 0},
-                {"type": "string", "pattern": _DURATION.pattern},
+                {"type": "string", "pattern": f"^{_DURATION.pattern}$"},
             ]
         }
     ),

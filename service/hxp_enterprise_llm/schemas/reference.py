@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, WithJsonSchema
 
-_FORM = re.compile(r"(?P<scheme>vault|file|env|generated):(?P<rest>\S+)")
+_FORM = re.compile(r"(vault|file|env|generated):\S+")
 
 
 def _check(value: str) -> str:
@@ -32,6 +32,6 @@ def scheme(reference: str) -> str:
 
 _SCHEMA: dict[str, Any] = {
     "type": "string",
-    "pattern": _FORM.pattern.replace("?P<scheme>", "").replace("?P<rest>", ""),
+    "pattern": r"^(vault|file|env|generated):\S+$",
 }
 SecretReference = Annotated[str, AfterValidator(_check), WithJsonSchema(_SCHEMA), SecretMark()]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,12 @@ from hxp_enterprise_llm.configuration.generate.roles import argument_specs, defa
 from hxp_enterprise_llm.configuration.generate.types import meaning_of
 from hxp_enterprise_llm.configuration.json_schema import environment_schema
 from hxp_enterprise_llm.configuration.rules import REGISTRY
+from hxp_enterprise_llm.orchestration.paths import checkout
+from hxp_enterprise_llm.orchestration.resolvers import resolve
 from hxp_enterprise_llm.schemas.environment import Environment
 from hxp_enterprise_llm.schemas.reference import SecretReference
 from hxp_enterprise_llm.schemas.roles.role import RoleData
+from hxp_enterprise_llm.testing.factories import context
 
 
 class Inner(BaseModel):
@@ -91,6 +95,25 @@ def test_an_argument_spec_says_type_need_and_meaning_of_each_value() -> None:
     }
 
 
+@pytest.mark.parametrize("role", sorted(role_models()))
+def test_ansible_takes_what_is_resolved_and_refuses_what_is_not(role: str) -> None:
+    from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+    spec = yaml.safe_load(argument_specs(role, role_models()[role]))
+    validator = ArgumentSpecValidator(spec["argument_specs"]["main"]["options"])
+    seen = resolved_roles()[role].model_dump(mode="json")
+    assert validator.validate({f"citadel_{role}": seen}).error_messages == []
+    assert validator.validate({}).error_messages
+    assert validator.validate({f"citadel_{role}": {**seen, "typo": 1}}).error_messages
+
+
+def resolved_roles() -> dict[str, RoleData]:
+    seen = context()
+    return {
+        role: data for host in seen.environment.hosts for role, data in resolve(seen, host).items()
+    }
+
+
 def test_defaults_of_a_role_are_those_of_its_model() -> None:
     assert yaml.safe_load(defaults("sample", SampleRole)) == {
         "citadel_sample": {
@@ -114,6 +137,32 @@ def test_the_schema_knows_extends_and_requires_nothing() -> None:
     assert list(schema["properties"])[:3] == ["schema", "extends", "provider"]
     assert '"required"' not in json.dumps(schema)
     assert schema["additionalProperties"] is False
+
+
+@pytest.mark.parametrize("name", ["base", "local", "onprem"])
+def test_an_editor_accepts_the_committed_environments(name: str) -> None:
+    path = checkout() / "stacks" / "environments" / f"{name}.yaml"
+    assert editor_finds(yaml.safe_load(path.read_text())) == []
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"hostss": {}},
+        {"hosts": {"a": {"memory": "8GB"}}},
+        {"hosts": {"Bad_Name": {}}},
+        {"integration_services": {"database": {"password": "hunter2"}}},
+        {"infrastructure_services": {"api_gateway": {"workers": "many"}}},
+    ],
+)
+def test_an_editor_shows_mistakes_while_they_are_typed(document: dict[str, Any]) -> None:
+    assert len(editor_finds(document)) == 1
+
+
+def editor_finds(document: dict[str, Any]) -> list[Any]:
+    # The library has no types of its own.
+    validator: Any = import_module("jsonschema").Draft202012Validator
+    return list(validator(environment_schema()).iter_errors(document))
 
 
 def test_the_schema_lets_null_take_an_entry_of_a_map_away() -> None:

@@ -177,3 +177,22 @@ def several_stores(subject: Subject) -> Iterator[Finding]:
                 f"{first} has role {role} already, and replication is not available yet.",
                 f"Remove {role} here.",
             )
+
+
+@rule(
+    "C209",
+    "There is a lock of vLLM for the accelerator of every engine host.",
+    "Hosts install vLLM from a lock in `locks/` and nothing else. PyPI carries builds for CPUs and "
+    "CUDA; for ROCm a site makes its own lock: locks/README.md says how.",
+)
+def locked_engine(subject: Subject) -> Iterator[Finding]:
+    """Find engine hosts whose build of vLLM is not locked."""
+    for name in subject.environment.hosts_with("vllm"):
+        kind = subject.environment.hosts[name].accelerator
+        lock = f"locks/pylock.vllm-{kind}.toml"
+        if subject.lock_versions and lock not in subject.lock_versions:
+            yield Finding(
+                ("hosts", name, "accelerator"),
+                f"there is no {lock}, so nobody knows which vLLM to install.",
+                "Make the lock (locks/README.md), or take another accelerator.",
+            )

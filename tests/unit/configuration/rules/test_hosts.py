@@ -108,3 +108,19 @@ def test_a_second_store_is_refused_until_replication_is_there(judge: Judge) -> N
     assert problems[0].message == (
         "data-1 has role redis already, and replication is not available yet."
     )
+
+
+def test_an_accelerator_without_a_lock_of_vllm_is_refused(judge: Judge) -> None:
+    rocm = {
+        "roles": ["vllm"],
+        "memory": "64GiB",
+        "accelerator": "rocm",
+        "accelerators": 1,
+        "accelerator_memory": "64GiB",
+    }
+    (problem,) = judge({"hosts/llm-1": rocm})
+    assert (problem.code, problem.path) == ("C209", ("hosts", "llm-1", "accelerator"))
+    assert problem.message == (
+        "there is no locks/pylock.vllm-rocm.toml, so nobody knows which vLLM to install."
+    )
+    assert judge({"hosts/llm-1": {**rocm, "accelerator": "cuda"}}) == []
