@@ -110,7 +110,7 @@ class Secrets:
         except InvalidTag:
             raise CitadelError(
                 f"{self._file}: secret {name} was changed, or {self._key_file} is another key",
-                next_step="Restore both files from one backup, or remove the entry: it is made anew.",
+                next_step="Restore both files from one backup; a removed entry is made anew.",
             ) from None
         return plain.decode()
 

@@ -261,3 +261,13 @@ def test_the_environment_of_the_tests_is_valid_and_names_the_committed_model() -
     folder = checkout() / model.source.removeprefix("file:")
     hashes = {file.name: hash_file(file) for file in folder.iterdir()}
     assert hash_tree(hashes) == model.sha256
+
+
+def test_the_first_sample_of_the_docs_is_a_valid_environment(write: Write) -> None:
+    from hxp_enterprise_llm.orchestration.paths import checkout
+
+    page = (checkout() / "docs" / "how-to" / "add-an-environment.md").read_text()
+    sample = page.split("```yaml\n")[1].split("```")[0]
+    base = (checkout() / "stacks" / "environments" / "base.yaml").read_text()
+    write("base.yaml", base)
+    assert load(str(write("lab.yaml", sample))).warnings == ()
