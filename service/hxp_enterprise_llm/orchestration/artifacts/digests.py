@@ -12,13 +12,16 @@ from hxp_enterprise_llm.schemas.models import Model
 
 _VENV_FORMAT = "venv 1"
 _MODEL_FORMAT = "model 1"
-_PACKAGE = "service/hxp_enterprise_llm"
+PACKAGE = "service/hxp_enterprise_llm"
+SERVICE_PARTS = ("__init__.py", "py.typed", "core", "gateway", "schemas", "utilities")
+"""What services on hosts import: the rest of the package stays on the controller, so that a change
+there neither ships nor restarts anything."""
 
 
 def venv_digest(set_name: str, root: Path | None = None) -> str:
     """Return the SHA-256 that names the virtual environment of a wheel set.
 
-    Set `gateway` also carries our own package, so its digest covers the sources.
+    Set `gateway` also carries our own package, so its digest covers the sources that services import.
 
     Args:
         set_name: `vllm-cpu`, `vllm-cuda` or `gateway`.
@@ -29,7 +32,8 @@ def venv_digest(set_name: str, root: Path | None = None) -> str:
     sum_.update(lock_of(set_name, root).read_bytes())
     if set_name == "gateway":
         sum_.update((root / "pyproject.toml").read_bytes())
-        sum_.update(_tree(root / _PACKAGE))
+        for part in SERVICE_PARTS:
+            sum_.update(_tree(root / PACKAGE / part))
     return sum_.hexdigest()
 
 
@@ -51,10 +55,10 @@ def model_ref(name: str, model: Model) -> ArtifactRef:
 
 def _tree(folder: Path) -> bytes:
     sum_ = hashlib.sha256()
-    for file in sorted(folder.rglob("*")):
+    for file in [folder] if folder.is_file() else sorted(folder.rglob("*")):
         if "__pycache__" in file.parts or not file.is_file():
             continue
         content = file.read_bytes()
-        sum_.update(f"{file.relative_to(folder)}\0{len(content)}\0".encode())
+        sum_.update(f"{file.relative_to(folder.parent)}\0{len(content)}\0".encode())
         sum_.update(content)
     return sum_.digest()

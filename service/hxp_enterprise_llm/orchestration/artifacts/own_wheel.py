@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import tomllib
 from pathlib import Path
 from typing import Any
 
 from hxp_enterprise_llm.core.exceptions import CitadelError
+from hxp_enterprise_llm.orchestration.artifacts.digests import PACKAGE, SERVICE_PARTS
 from hxp_enterprise_llm.orchestration.artifacts.sets import fitness
 from hxp_enterprise_llm.orchestration.artifacts.store import Store
 from hxp_enterprise_llm.utilities.process import own, run
@@ -63,8 +65,23 @@ def _sha256(wheel: dict[str, Any]) -> str:
     return sha256
 
 
+def _sources(root: Path, folder: str) -> Path:
+    """Return a copy of what the wheel is built from: the parts that services import."""
+    copy = Path(folder) / "sources"
+    (copy / PACKAGE).mkdir(parents=True)
+    for name in ("pyproject.toml", "README.md"):
+        shutil.copy2(root / name, copy / name)
+    for part in SERVICE_PARTS:
+        source, target = root / PACKAGE / part, copy / PACKAGE / part
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(source, target)
+    return copy
+
+
 def build(root: Path, store: Store) -> tuple[str, str, str]:
-    """Build the wheel of this checkout into the store.
+    """Build the wheel of what services of this checkout import into the store.
 
     Returns:
         Its file name, its SHA-256, and its line for requirements.txt.
@@ -74,7 +91,15 @@ def build(root: Path, store: Store) -> tuple[str, str, str]:
     """
     with tempfile.TemporaryDirectory(dir=store.root / "partial") as folder:
         run(
-            [own("uv"), "build", "--quiet", "--wheel", "--out-dir", folder, str(root)],
+            [
+                own("uv"),
+                "build",
+                "--quiet",
+                "--wheel",
+                "--out-dir",
+                folder,
+                str(_sources(root, folder)),
+            ],
             env=dict(os.environ, SOURCE_DATE_EPOCH=_EPOCH),
             next_step="Correct the package, then run it again.",
         )

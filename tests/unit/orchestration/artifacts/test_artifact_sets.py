@@ -72,8 +72,11 @@ def small_checkout(folder: Path) -> Path:
         (folder / "locks" / f"pylock.{name}.toml").write_text("packages = []\n")
     (folder / "pyproject.toml").write_text("[project]\n")
     package = folder / "service" / "hxp_enterprise_llm"
-    package.mkdir(parents=True)
-    (package / "code.py").write_text("x = 1\n")
+    for part in ("core", "gateway", "schemas", "utilities", "orchestration"):
+        (package / part).mkdir(parents=True)
+        (package / part / "code.py").write_text("x = 1\n")
+    (package / "__init__.py").touch()
+    (package / "py.typed").touch()
     return folder
 
 
@@ -81,10 +84,11 @@ def test_the_digest_of_the_gateway_changes_with_its_sources(tmp_path: Path) -> N
     root = small_checkout(tmp_path)
     before, engine = venv_digest("gateway", root), venv_digest("vllm-cpu", root)
     package = root / "service" / "hxp_enterprise_llm"
-    (package / "__pycache__").mkdir()
-    (package / "__pycache__" / "code.pyc").write_text("compiled")
+    (package / "gateway" / "__pycache__").mkdir()
+    (package / "gateway" / "__pycache__" / "code.pyc").write_text("compiled")
+    (package / "orchestration" / "code.py").write_text("only = 'the controller'\n")
     assert venv_digest("gateway", root) == before
-    (package / "code.py").write_text("x = 2\n")
+    (package / "gateway" / "code.py").write_text("x = 2\n")
     assert venv_digest("gateway", root) != before
     assert venv_digest("vllm-cpu", root) == engine
 
