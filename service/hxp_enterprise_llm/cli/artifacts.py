@@ -140,3 +140,22 @@ def lock(
         raise CitadelError(f"{path} is stale", next_step="run: citadel artifacts lock")
     if not check:
         write_atomic(path, text)
+
+
+@app.command("flags")
+def flags() -> None:
+    """Ask the locked vLLM for its arguments and write schemas/vllm_flags.json.
+
+    Example: citadel artifacts flags
+    """
+    from hxp_enterprise_llm.orchestration.artifacts.flags import SNAPSHOT
+    from hxp_enterprise_llm.orchestration.artifacts.flags import flags as ask
+    from hxp_enterprise_llm.orchestration.paths import checkout
+    from hxp_enterprise_llm.utilities.files import write_atomic
+
+    with Phases(["flags"], before=0, stream=sys.stdout).phase("flags") as phase:
+        text = ask(phase.report)
+        path = checkout() / SNAPSHOT
+        same = path.read_text() == text
+        write_atomic(path, text)
+        phase.done(SNAPSHOT, unchanged=same)

@@ -21,7 +21,7 @@ there neither ships nor restarts anything."""
 def venv_digest(set_name: str, root: Path | None = None) -> str:
     """Return the SHA-256 that names the virtual environment of a wheel set.
 
-    Set `gateway` also carries our own package, so its digest covers the sources that services import.
+    Set `gateway` carries our own package, so its digest covers the sources that services import.
 
     Args:
         set_name: `vllm-cpu`, `vllm-cuda` or `gateway`.
