@@ -14,7 +14,7 @@ from hxp_enterprise_llm.configuration.messages import path_of
 from hxp_enterprise_llm.schemas.environment import Environment
 
 # Stand-ins for required values; nothing that rules find about them is shown.
-_STAND_INS: tuple[Any, ...] = (2**50, "0" * 64, "file:stand-in")
+_STAND_INS: tuple[Any, ...] = (2**50, 1, "0" * 64, "file:stand-in")
 
 
 def remainder(data: dict[str, Any], refused: Collection[KeyPath]) -> Environment | None:
@@ -56,7 +56,9 @@ def _stand_in(data: dict[str, Any], path: KeyPath) -> bool:
     field = field_at(Environment, path, data)
     if field is None:
         return False
-    kind: Any = Annotated[field.annotation, *field.metadata]
+    kind: Any = field.annotation
+    if field.metadata:
+        kind = Annotated[kind, *field.metadata]
     adapter: TypeAdapter[Any] = TypeAdapter(kind)
     for value in _STAND_INS:
         try:

@@ -194,7 +194,7 @@ def version_floor(subject: Subject) -> Iterator[Finding]:
     """Find an engine version under the floor, or one that the lock does not have."""
     path = ("engine", "version")
     written = subject.environment.engine.version
-    for lock, version in subject.lock_versions.items():
+    for lock, version in locks_in_use(subject).items():
         if _numbers(version) < FLOOR:
             yield Finding(
                 path, f"{lock} pins vLLM {version}, below the floor 0.32.0.", "Lock a newer one."
@@ -205,6 +205,13 @@ def version_floor(subject: Subject) -> Iterator[Finding]:
             )
     if written is not None and _numbers(written) < FLOOR:
         yield Finding(path, "the version is below the floor 0.32.0.", "Write 0.32.0 or newer.")
+
+
+def locks_in_use(subject: Subject) -> dict[str, str]:
+    """Return the locks of vLLM that the environment's engine hosts install from."""
+    hosts = (subject.environment.hosts[name] for name in subject.environment.hosts_with("vllm"))
+    wanted = {f"locks/pylock.vllm-{host.accelerator}.toml" for host in hosts}
+    return {lock: version for lock, version in subject.lock_versions.items() if lock in wanted}
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -136,6 +136,11 @@ def test_a_lock_below_the_floor_is_refused_whatever_is_written() -> None:
     assert "pins vLLM 0.31.0, below the floor 0.32.0" in finding.message
 
 
+def test_locks_that_no_host_installs_from_do_not_matter() -> None:
+    locks = {"locks/pylock.vllm-cpu.toml": "0.32.0", "locks/pylock.vllm-cuda.toml": "0.31.0"}
+    assert list(version_floor(Subject("x", environment(), _today(), locks))) == []
+
+
 def test_every_never_flag_that_is_no_plain_secret_exists_in_the_snapshot() -> None:
     assert set(NEVER) <= set(snapshot().flags)
 
