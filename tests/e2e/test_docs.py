@@ -1,0 +1,54 @@
+"""Every command that the docs show runs, on the live environment, and ends well."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from live import CHECKOUT, Live
+
+FENCE = re.compile(r"^```(?:sh|console|)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+PROGRAMS = ("citadel", "pulumi", "ansible-playbook", ".venv/bin/citadel")
+# These remove or make whole environments, or never end; other tests run them.
+ELSEWHERE = ("destroy", "--follow", " up lab", " validate lab")
+
+
+def commands() -> list[str]:
+    """Return every command line of the docs once, in the order of the pages."""
+    pages = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").rglob("*.md"))]
+    found: dict[str, None] = {}
+    for page in pages:
+        for block in FENCE.findall(page.read_text()):
+            for line in block.splitlines():
+                command = line.split("  #")[0].strip()
+                if command.startswith(PROGRAMS) and not any(w in command for w in ELSEWHERE):
+                    found[command] = None
+    return list(found)
+
+
+def test_the_docs_have_commands_of_every_kind() -> None:
+    assert len(commands()) > 25
+    assert {command.split()[0] for command in commands()} >= {"citadel", "ansible-playbook"}
+
+
+@pytest.mark.parametrize("command", commands())
+def test_a_command_of_the_docs_runs(live: Live, command: str) -> None:
+    words = shlex.split(command)
+    there = str(live.file.relative_to(CHECKOUT))
+    if words[0].endswith("citadel"):
+        words = [there if word == "local" else word for word in words]
+        words = [word.replace("models.smollm2", "models.tiny") for word in words]
+        words[0] = str(Path(sys.executable).with_name("citadel"))
+    else:
+        words = [word.replace("stacks/environments/local.yaml", there) for word in words]
+        words = [live.name if word == "local" else word for word in words]
+    done = subprocess.run(
+        words, cwd=CHECKOUT, env=os.environ | live.environment(), capture_output=True, text=True,
+        check=False, stdin=subprocess.DEVNULL, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
