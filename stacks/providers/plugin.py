@@ -50,6 +50,8 @@ class Resource(Generic[Inputs]):
 
     inputs: type[Inputs]
     replace_on: frozenset[str] = frozenset()
+    # Names and addresses are fixed, so the old one has to go first.
+    delete_first: bool = True
 
     def check(self, inputs: Inputs) -> None:
         """Refuse inputs that cannot work on this machine.
@@ -139,8 +141,7 @@ class Plugin(rpc.ResourceProviderServicer):
             changes=kinds.DIFF_SOME if changed else kinds.DIFF_NONE,
             diffs=changed,
             replaces=[name for name in changed if name in resource.replace_on],
-            # Names and addresses are fixed, so the old one has to go first.
-            deleteBeforeReplace=True,
+            deleteBeforeReplace=resource.delete_first,
         )
 
     def Create(self, request: Any, context: Any) -> Any:

@@ -22,6 +22,7 @@ class Image(Resource[ImageInputs]):
 
     inputs = ImageInputs
     replace_on = frozenset(ImageInputs.model_fields)
+    delete_first = False
 
     def create(self, inputs: ImageInputs, report: Report) -> tuple[str, Properties]:
         """Build it where this machine lacks it; see the base class."""
