@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin
+from ansible.template import trust_as_template
 
 from hxp_enterprise_llm.core.exceptions import CitadelError
 from hxp_enterprise_llm.orchestration.inventory import ROLES, read_inventory
@@ -68,4 +69,13 @@ class InventoryModule(BaseInventoryPlugin):
 
     def _set(self, host: str, variables: dict[str, Any]) -> None:
         for name, value in variables.items():
-            self.inventory.set_variable(host, name, value)
+            self.inventory.set_variable(host, name, _listed(name, value))
+
+
+def _listed(name: str, value: Any) -> Any:
+    """Mark plain connection values as such: `ansible-inventory --list` wraps all others.
+
+    Values with a brace are not marked, so that nothing from outside is ever a template.
+    """
+    plain = name.startswith("ansible_") and isinstance(value, str) and "{" not in value
+    return trust_as_template(value) if plain else value
