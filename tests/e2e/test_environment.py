@@ -35,6 +35,11 @@ def test_the_printed_curl_line_works_when_pasted(live: Live) -> None:
     assert json.loads(done.stdout)["choices"][0]["message"]["content"]
 
 
+def test_plan_finds_nothing_to_do_on_an_unchanged_environment(live: Live) -> None:
+    document = json.loads(live.citadel("plan", "--output", "json").stdout)
+    assert document == {"resources": [], "changes": []}
+
+
 def test_verify_checks_every_kind_and_exits_0(live: Live) -> None:
     document = json.loads(live.citadel("verify", "--output", "json").stdout)
     kinds = {check["kind"] for check in document["checks"]}
@@ -105,6 +110,8 @@ def test_a_tampered_file_is_reported_and_repaired_and_nothing_else_touched(live:
     path = "/opt/citadel/redis/current/redis.conf"
     before = live.ssh("data-1", "systemctl", "show", "-p", "MainPID", "citadel-postgres.service")
     live.ssh("data-1", "bash", "-c", f"'echo maxclients 7 >> {path}'")
+    planned = json.loads(live.citadel("plan", "--output", "json", code=2).stdout)
+    assert [(c["host"], c["role"]) for c in planned["changes"]] == [("data-1", "redis")]
     report = live.tool(*SITE, "--check", "--diff", "--limit", "data-1").stdout
     assert "-maxclients 7" in report
     assert "changed=1 " in report
@@ -169,6 +176,19 @@ def test_a_role_that_leaves_the_file_is_removed_from_its_host(live: Live, tmp_pa
     live.ssh("metrics-1", "test", "!", "-e", "/opt/citadel/alertmanager")
     live.citadel("up")
     live.ssh("metrics-1", "systemctl", "is-active", "citadel-alertmanager")
+
+
+def test_a_host_that_leaves_the_file_is_removed(live: Live, tmp_path: Path) -> None:
+    document = yaml.safe_load(live.file.read_text())
+    document["hosts"]["edge-2"] = {"roles": ["gateway"], "memory": "1GiB"}
+    changed = Live(tmp_path / "test.yaml")
+    changed.file.write_text(yaml.safe_dump(document))
+    changed.citadel("up")
+    assert "edge-2" in json.loads(live.citadel("status", "--output", "json").stdout)["hosts"]
+    planned = json.loads(live.citadel("plan", "--output", "json", code=2).stdout)
+    assert any("edge-2" in resource for resource in planned["resources"])
+    live.citadel("up")
+    assert "edge-2" not in json.loads(live.citadel("status", "--output", "json").stdout)["hosts"]
 
 
 def variant(live: Live, folder: Path, key: str, value: dict[str, object]) -> Live:

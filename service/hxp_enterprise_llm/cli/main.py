@@ -24,6 +24,7 @@ class Noun(NamedTuple):
 
 NOUNS: dict[str, Noun] = {
     "up": Noun("up:up", "Make an environment what its file says, and ask its model."),
+    "plan": Noun("plan:plan", "Say what up would change, without doing it."),
     "verify": Noun("verify:verify", "Check every endpoint, unit and series of an environment."),
     "status": Noun("status:status", "Show hosts, units and endpoints."),
     "logs": Noun("logs:logs", "Show the journal of a service."),

@@ -78,7 +78,7 @@ class Stack:
         resources = tuple(
             f"{step['op']} {describe(step['urn'])}"
             for step in document.get("steps", ())
-            if step["op"] not in quiet
+            if step["op"] not in quiet and _is_real(step.get("newState") or step.get("oldState"))
         )
         return Changes(document.get("changeSummary") or {}, resources)
 
@@ -96,7 +96,7 @@ class Stack:
         return tuple(
             describe(resource["urn"])
             for resource in deployment.get("resources") or ()
-            if resource.get("custom") and not resource["type"].startswith("pulumi:")
+            if _is_real(resource)
         )
 
     def destroy(self, report: Report) -> Changes:
@@ -268,6 +268,12 @@ def fleet_of(name: str, state: dict[str, Any] | None) -> FleetOutputs | None:
                     next_step=f"Another version of Citadel wrote it; run: citadel up {name}",
                 ) from None
     return None
+
+
+def _is_real(resource: dict[str, Any] | None) -> bool:
+    """Say whether a resource stands for an object, not only for a group of others."""
+    found = resource or {}
+    return bool(found.get("custom")) and not found["type"].startswith("pulumi:")
 
 
 def _folder() -> Path:
