@@ -36,7 +36,8 @@ def test_the_exporter_serves_the_host_on_its_own_address_only(host: Host) -> Non
 
 
 def test_the_exporter_of_the_distribution_is_masked(host: Host) -> None:
-    assert host.file("/etc/systemd/system/prometheus-node-exporter.service").linked_to == "/dev/null"
+    unit = host.file("/etc/systemd/system/prometheus-node-exporter.service")
+    assert unit.linked_to == "/dev/null"
 
 
 def test_the_journal_keeps_no_more_than_its_limit(host: Host) -> None:
