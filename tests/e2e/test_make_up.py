@@ -1,4 +1,4 @@
-"""`make up` in a clean clone, beside another environment: a real model answers; nothing collides."""
+"""`make up` in a clean clone, beside another environment: a real model answers, all apart."""
 
 from __future__ import annotations
 

@@ -157,8 +157,11 @@ def _directions(target: Target) -> list[str]:
     model = chat_model(target)
     if model is not None:
         body = json.dumps({"model": model, "messages": [{"role": "user", "content": "Hello"}]})
-        lines.append(f"try         curl {doors[0].url}/v1/chat/completions -H 'Authorization: Bearer "
-                     f"{target.key()}' -H 'Content-Type: application/json' -d '{body}'")  # fmt: skip
+        lines.append(
+            f"try         curl {doors[0].url}/v1/chat/completions"
+            f" -H 'Authorization: Bearer {target.key()}'"
+            f" -H 'Content-Type: application/json' -d '{body}'"
+        )
     source = target.loaded.path
     lines.append(
         f"next        citadel status {name} · edit {source}, then citadel up {name} · docs/"
