@@ -24,6 +24,9 @@ _DEVICES: dict[Accelerator, tuple[str, ...]] = {
 _CPU_SEQUENCES, _CPU_QUEUE = 16, 64
 _ENVIRONMENT = {
     "DO_NOT_TRACK": "1",
+    # Else torch's collectives listen on the host's own address, without any check of callers.
+    "GLOO_SOCKET_IFNAME": "lo",
+    "NCCL_SOCKET_IFNAME": "lo",
     "HF_HUB_OFFLINE": "1",
     "TRANSFORMERS_OFFLINE": "1",
     "VLLM_NO_USAGE_STATS": "1",
