@@ -161,7 +161,7 @@ def _file(
         content = _render_text(engine, item.src, {**names, **item.values})
     else:
         content = source.read_text(encoding="utf-8")
-    place = {"tree": item.dest} if isinstance(item, TreeFile) else {"path": item.dest}  # type: ignore[attr-defined]  # a LooseFile
+    place = {"tree": item.dest} if isinstance(item, TreeFile) else {"path": item.dest}
     return RenderedFile(
         **place,
         content=content,

@@ -41,6 +41,7 @@ class Directory(CitadelModel):
 class FileSpec(CitadelModel):
     """A file made from a source in the role's or the shared templates."""
 
+    dest: str
     src: str = Field(description="Below `templates/`; rendered when it ends in .j2, else copied.")
     owner: Account = "root"
     group: Account = "root"
@@ -126,7 +127,8 @@ class BundleSpec(CitadelModel):
 
     @model_validator(mode="after")
     def _one_source_a_place(self) -> BundleSpec:
-        places = [item.dest for item in (*self.tree, *self.files)]
+        files: tuple[FileSpec, ...] = (*self.tree, *self.files)
+        places = [item.dest for item in files]
         places += [link.path for link in self.links]
         twice = sorted({place for place in places if places.count(place) > 1})
         if twice:

@@ -25,7 +25,7 @@ PASSWORD = "/etc/citadel/credentials/demo/password"
 
 def file(content: str, **place: str) -> RenderedFile:
     return RenderedFile(
-        **place,  # type: ignore[arg-type]  # tree or path
+        **place,
         content=content,
         sha256=hashlib.sha256(content.encode()).hexdigest(),
         owner="root",

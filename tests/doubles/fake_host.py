@@ -175,7 +175,8 @@ def host(tmp_path: Path, systemd: FakeSystemd) -> Host:
 def apply(host: Host) -> Callable[..., dict[str, Any]]:
     def _apply(wanted: dict[str, Any], password: str = "", **more: Any) -> dict[str, Any]:
         credentials = {"password": password} if password else {}
-        return applying.apply(host, wanted, credentials, **more)
+        done: dict[str, Any] = applying.apply(host, wanted, credentials, **more)
+        return done
 
     return _apply
 
