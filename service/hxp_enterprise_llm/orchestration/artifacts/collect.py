@@ -67,7 +67,10 @@ def _changed(store: Store, files: Iterable[str], folder: Path) -> dict[str, str]
 
 
 def garbage(store: Store, venvs: Path) -> list[Garbage]:
-    """Return what no existing environment file needs: records, views, environments, blobs."""
+    """Return what no existing environment file needs.
+
+    Records, views, virtual environments and blobs; and what was refused or left half done.
+    """
     known = list(roots(store))
     needed = {ref for root in known if root.alive for ref in root.artifacts}
     views = {ref.view for ref in needed}
@@ -78,6 +81,9 @@ def garbage(store: Store, venvs: Path) -> list[Garbage]:
     if venvs.is_dir():
         idle = (path for path in sorted(venvs.iterdir()) if path.name not in folders)
         found += [Garbage(path, _size(path)) for path in idle if _is_venv(path)]
+    for name in ("partial", "quarantine"):
+        left = sorted((store.root / name).iterdir())
+        found += [Garbage(path, _size(path)) for path in left]
     going = {item.path for item in found}
     kept = {sha for view in store.views() if store.root / view.name not in going
             for sha in view.files.values()}  # fmt: skip
@@ -113,5 +119,6 @@ def _is_venv(path: Path) -> bool:
     return path.is_dir() and not path.name.startswith(".")
 
 
-def _size(folder: Path) -> int:
-    return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir())
+def _size(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else (path,)
+    return sum(file.lstat().st_size for file in files if not file.is_dir())

@@ -6,6 +6,7 @@ Sources are tried in order. Proxies (HTTPS_PROXY, NO_PROXY) and certificate bund
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import http.client
@@ -90,6 +91,7 @@ def download(
             try:
                 actual = _with_attempts(item, url, file, advance, stop)
             except (OSError, http.client.HTTPException, _TransientError) as error:
+                _refuse_full_disk(error, store)
                 failures.append(f"{url}: {error}")
                 continue
             _accept(item, url, actual, store)
@@ -98,6 +100,14 @@ def download(
         f"no source has {item.name}:\n  " + "\n  ".join(failures or ["none is known"]),
         next_step=f"Check the network, or name a copy of a store in {MIRRORS}, and run it again.",
     )
+
+
+def _refuse_full_disk(error: Exception, store: Store) -> None:
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        raise CitadelError(
+            f"the disk of {store.root} is full",
+            next_step="Free some (citadel artifacts gc), then run it again: it goes on from here.",
+        ) from None
 
 
 def _accept(item: Download, url: str, actual: str, store: Store) -> None:

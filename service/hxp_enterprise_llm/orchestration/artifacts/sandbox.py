@@ -6,6 +6,7 @@ what the hosts run.
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -48,8 +49,10 @@ def run_script(
     _podman((), ("/usr/bin/python3", "-c", _BUILD, STORE, venv.view, venv.path), {}, report)
     report(f"{script.stem.replace('_', ' ')} in {set_name}")
     mounts = ("--volume", f"{script}:{_SCRIPT}:ro", "--volume", f"{work}:{_WORK}")
+    # What it writes belongs to the caller, though podman runs with root's rights.
+    user = ("--user", f"{os.getuid()}:{os.getgid()}")
     command = (f"{venv.path}/bin/python", _SCRIPT, *arguments)
-    _podman((*mounts, "--workdir", _WORK), command, environment or {}, report)
+    _podman((*mounts, *user, "--workdir", _WORK), command, environment or {}, report)
 
 
 def _podman(

@@ -153,8 +153,10 @@ class Store:
                 yield self.view(f"{folder}/{path.name}")
 
     def set_aside(self, file: Path, name: str) -> Path:
-        """Move a refused file into quarantine and return where it lies."""
-        target = self.root / "quarantine" / name
+        """Move a refused file or folder into quarantine and return where it lies."""
+        folder = self.root / "quarantine"
+        names = (name, *(f"{name}.{number}" for number in range(1, 1000)))
+        target = next(folder / free for free in names if not (folder / free).exists())
         file.replace(target)
         return target
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import http.client
 import threading
 from collections.abc import Callable
@@ -170,3 +171,16 @@ def test_a_token_does_not_follow_to_another_host(store: Store, server: Any) -> N
     bring(store, sha256, server.base + "/start", headers=headers)
     sent = [seen.get("Authorization") for seen in server.headers]
     assert sent == ["Bearer hf_secret", None]
+
+
+def test_a_full_disk_is_named_and_no_other_source_is_tried(store: Store, server: Any) -> None:
+    url, sha256 = server.put("/thing", CONTENT)
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    item = Download("thing", sha256, (url, url))
+    with pytest.raises(CitadelError, match=r"disk of .* is full"):
+        download(item, store, full, threading.Event())
+    assert len(server.requests) == 1
+    assert not store.has(sha256)

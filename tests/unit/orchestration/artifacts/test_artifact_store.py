@@ -131,6 +131,24 @@ def test_gc_leaves_an_environment_that_is_being_built(store: Store, tmp_path: Pa
     assert garbage(store, tmp_path / "venvs") == []
 
 
+def test_gc_removes_what_was_refused_or_left_half_done(store: Store, tmp_path: Path) -> None:
+    (store.root / "partial" / "x.part").write_text("half")
+    (store.root / "partial" / "tmpdir").mkdir()
+    (store.root / "quarantine" / "y").write_text("bad")
+    remove(store, garbage(store, tmp_path / "venvs"))
+    assert list((store.root / "partial").iterdir()) == []
+    assert list((store.root / "quarantine").iterdir()) == []
+
+
+def test_the_same_view_can_be_set_aside_twice(store: Store) -> None:
+    for _ in range(2):
+        publish(store, ONE, config="{}")
+        (store.root / ONE.view / "config").chmod(0o644)
+        (store.root / ONE.view / "config").write_text("changed")
+        assert len(verify(store, [ONE], lambda _: None)) == 1
+    assert not store.has_view(ONE.view)
+
+
 def test_gc_keeps_programs(store: Store, tmp_path: Path) -> None:
     file = store.root / "partial" / "uv"
     file.write_bytes(b"program")
