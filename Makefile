@@ -30,7 +30,7 @@ test: check ## Every layer on real engines, hosts and daemons.
 	@$(python) -m pytest tests
 
 bench: bootstrap ## Measure the figures of docs/benchmarks.md.
-	@$(python) -m pytest tests/bench --bench
+	@$(python) tests/bench/run.py $(if $(COLD),--cold)
 
 generate: bootstrap ## Write what is generated from the models.
 	@$(python) -m hxp_enterprise_llm.configuration.generate

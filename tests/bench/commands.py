@@ -26,7 +26,7 @@ def measure() -> list[Figure]:
     figures = [
         Figure(
             "`citadel --help`", "s", process([CITADEL, "--help"]),
-            "`ansible-inventory --version`", process([_tool("ansible-inventory"), "--version"]),
+            "`ansible-inventory --version`", process([tool("ansible-inventory"), "--version"]),
             "≤ 0.3 s",
         ),
         Figure(
@@ -44,5 +44,5 @@ def measure() -> list[Figure]:
     return figures
 
 
-def _tool(name: str) -> str:
+def tool(name: str) -> str:
     return str(Path(sys.executable).with_name(name))

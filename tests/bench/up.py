@@ -1,11 +1,13 @@
-"""How long `citadel up` takes: again with nothing changed, and from nothing but warm caches."""
+"""How long `make up` takes: first on a machine, from warm caches, and again with nothing changed."""
 
 from __future__ import annotations
 
 import json
 import os
 import subprocess
+import tempfile
 import time
+from pathlib import Path
 
 from commands import CITADEL
 from figures import CHECKOUT, Figure, save
@@ -13,7 +15,7 @@ from figures import CHECKOUT, Figure, save
 
 def measure(environment: str) -> list[Figure]:
     """Return the seconds of up from warm caches and again; leaves the environment up."""
-    _run("destroy", environment, "--yes")
+    _citadel("destroy", environment, "--yes")
     fresh, _ = _up(environment)
     again, phases = _up(environment)
     figures = [
@@ -25,14 +27,45 @@ def measure(environment: str) -> list[Figure]:
     return figures
 
 
+def measure_cold() -> list[Figure]:
+    """Return the seconds of `make up` in a new clone with empty caches and no host image."""
+    images = subprocess.run(
+        ["podman", "images", "--quiet", "--filter", "reference=localhost/citadel-*"],
+        check=True, capture_output=True, text=True,
+    ).stdout.split()  # fmt: skip
+    if images:
+        subprocess.run(["podman", "rmi", "--force", *set(images)], check=True, capture_output=True)
+    with tempfile.TemporaryDirectory() as folder:
+        clone = Path(folder) / "citadel"
+        subprocess.run(["git", "clone", "--quiet", str(CHECKOUT), str(clone)], check=True)
+        kept = {key: value for key, value in os.environ.items() if key != "VIRTUAL_ENV"}
+        alone = kept | {"HOME": f"{folder}/home", "XDG_CACHE_HOME": f"{folder}/home/.cache"}
+        Path(folder, "home").mkdir()
+        started = time.perf_counter()
+        shown = subprocess.run(
+            ["make", "up"], cwd=clone, env=alone, check=False, capture_output=True, text=True
+        )
+        taken = time.perf_counter() - started
+        (CHECKOUT / "build" / "cold.log").write_text(shown.stdout + shown.stderr)
+        subprocess.run(
+            ["make", "down", "YES=1"], cwd=clone, env=alone, check=True, capture_output=True
+        )
+        # Go's module cache is read-only.
+        subprocess.run(["chmod", "-R", "u+w", folder], check=True)
+        shown.check_returncode()
+    figures = [Figure("`make up`, empty caches", "s", taken, "", None)]
+    save("up-cold", figures)
+    return figures
+
+
 def _up(environment: str) -> tuple[float, dict[str, float]]:
     started = time.perf_counter()
     subprocess.run(["make", "bootstrap"], cwd=CHECKOUT, check=True, capture_output=True)
-    shown = _run("up", environment, "--output", "json")
+    shown = _citadel("up", environment, "--output", "json")
     return time.perf_counter() - started, json.loads(shown)["seconds"]
 
 
-def _run(*words: str) -> str:
+def _citadel(*words: str) -> str:
     return subprocess.run(
-        [CITADEL, *words], cwd=CHECKOUT, check=True, capture_output=True, text=True, env=os.environ
+        [CITADEL, *words], cwd=CHECKOUT, check=True, capture_output=True, text=True
     ).stdout

@@ -1,0 +1,68 @@
+"""`make bench`: every figure of docs/benchmarks.md, measured now on this machine.
+
+With `--cold` also the first `make up` of a machine: with a home of its own, so that no cache is
+there, and after removing the host images. Debian packages stay installed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import bundle
+import commands
+import memory
+import up
+from figures import CHECKOUT, RESULTS, Figure, table
+
+PAGE = CHECKOUT / "docs" / "benchmarks.md"
+ENVIRONMENT = "local"
+HOST = "data-1"
+TITLES = {
+    "up": "From nothing to an answer",
+    "bundle": "Converging",
+    "memory": "Memory",
+    "commands": "The command line",
+}
+
+
+def main() -> None:
+    """Measure, keep build/bench/*.json, and write the page."""
+    if "--cold" in sys.argv[1:]:
+        up.measure_cold()
+    up.measure(ENVIRONMENT)
+    memory.measure(ENVIRONMENT)
+    bundle.measure(str(CHECKOUT / "stacks" / "environments" / f"{ENVIRONMENT}.yaml"), HOST)
+    commands.measure()
+    PAGE.write_text(page())
+
+
+def page() -> str:
+    """Return docs/benchmarks.md from what build/bench holds."""
+    parts = [
+        "# Benchmarks\n\nMade by `make bench` (`make bench COLD=1` for the first row); do not edit. "
+        "Each figure is a median of\nseveral runs on one machine, its peer timed in the same run; "
+        "a ratio above 1 means that ours needs less.\n\n"
+        f"Machine: {os.cpu_count()} cores, {platform.machine()}, Linux {platform.release()}, "
+        f"Python {platform.python_version()}; {datetime.now(UTC):%Y-%m-%d}.\n"
+    ]
+    for name, title in TITLES.items():
+        figures = _read("up-cold") + _read(name) if name == "up" else _read(name)
+        parts.append(f"\n## {title}\n\n{table(figures)}\n")
+    return "".join(parts)
+
+
+def _read(name: str) -> list[Figure]:
+    path = Path(RESULTS / f"{name}.json")
+    if not path.exists():
+        return []
+    rows = json.loads(path.read_text())
+    return [Figure(**{key: row[key] for key in row if key != "ratio"}) for row in rows]
+
+
+if __name__ == "__main__":
+    main()
