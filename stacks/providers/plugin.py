@@ -24,7 +24,7 @@ from pydantic import ValidationError
 
 from hxp_enterprise_llm import __version__
 from hxp_enterprise_llm.core.exceptions import CitadelError
-from hxp_enterprise_llm.orchestration.paths import cache, checkout
+from hxp_enterprise_llm.orchestration.paths import environment_state
 from hxp_enterprise_llm.schemas.base import CitadelModel
 
 Report = Callable[[str], None]
@@ -217,9 +217,9 @@ def _explained(context: Any) -> Iterator[None]:
 @contextmanager
 def _alone(urn: str) -> Iterator[None]:
     """Wait for the plugin of a killed engine that is still busy with the same resource."""
-    folder = cache() / "locks"
+    folder = environment_state(urn.split("::", maxsplit=1)[0].removeprefix("urn:pulumi:")) / "locks"
     folder.mkdir(exist_ok=True)
-    name = hashlib.sha256(f"{checkout()}\0{urn}".encode()).hexdigest()[:16]
+    name = hashlib.sha256(urn.encode()).hexdigest()[:16]
     with (folder / name).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from tests.stacks.conftest import Make
@@ -128,7 +129,24 @@ def test_an_internal_network_has_no_way_out_but_the_controller_gets_in(make: Mak
     hosts.down()
 
 
-def test_a_locked_stack_names_its_holder(single: TestHosts) -> None:
+def test_a_backend_of_the_environments_own_holds_the_state(make: Make, tmp_path: Path) -> None:
+    hosts = make("stacks-backend", ONE_HOST + f"    state: {{backend: 'file://{tmp_path}'}}\n")
+    hosts.up()
+    assert list(tmp_path.glob(".pulumi/stacks/citadel/stacks-backend.json"))
+    assert not list((state() / "pulumi").glob(".pulumi/stacks/citadel/stacks-backend.json"))
+    assert hosts.fleet.hosts["one"].name == "one"
+    hosts.down()
+
+
+def test_a_passphrase_in_the_shell_does_not_matter(
+    single: TestHosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    single.stack.prepare()
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "somebody's own")
+    assert single.stack.preview().changed
+
+
+def test_the_lock_of_a_dead_run_is_cleared(single: TestHosts) -> None:
     single.stack.prepare()
     folder = state() / "pulumi" / ".pulumi" / "locks" / "organization" / "citadel" / single.name
     folder.mkdir(parents=True, exist_ok=True)

@@ -113,7 +113,8 @@ class Stack:
             changes = self._operate(report, "destroy", "--yes", "--skip-preview", "--remove")
         report("looking for what an interrupted run left")
         run((str(self._plugin()), "--sweep", str(self._root), self.name))
-        shutil.rmtree(paths.environment_state(self.name) / "ssh", ignore_errors=True)
+        for folder in ("ssh", "locks"):
+            shutil.rmtree(paths.environment_state(self.name) / folder, ignore_errors=True)
         return changes
 
     def recover(self, report: Report = lambda _: None) -> None:
@@ -127,8 +128,9 @@ class Stack:
         Raises:
             CitadelError: Another run holds the stack and does not end; names it.
         """
-        if self._loaded.environment.state.backend is None:
-            stale = stack_locks.wait(_folder(), self.name, report)
+        scheme, _, folder = self.backend.partition("://")
+        if scheme == "file":
+            stale = stack_locks.wait(Path(folder), self.name, report)
             if stale:
                 report(f"clearing the lock of {stale}")
                 self._pulumi("cancel", "--yes", "--stack", self.name)
@@ -160,6 +162,11 @@ class Stack:
             if "already exists" not in error.output:
                 raise
 
+    def _all_variables(self) -> dict[str, str]:
+        # A passphrase in the caller's shell would win over the file.
+        inherited = {k: v for k, v in os.environ.items() if k != "PULUMI_CONFIG_PASSPHRASE"}
+        return inherited | self._own_variables()
+
     def _own_variables(self) -> dict[str, str]:
         variables = {
             "PULUMI_BACKEND_URL": self.backend,
@@ -183,7 +190,7 @@ class Stack:
             stream(
                 (str(self._toolchain.pulumi), *command, "--json", "--stack", self.name, *_QUIET),
                 progress.line,
-                env=os.environ | self._own_variables(),
+                env=self._all_variables(),
                 cwd=self._root,
             )
         except CommandError as error:
@@ -197,7 +204,7 @@ class Stack:
     def _pulumi(self, *arguments: str, stdin: str | None = None) -> str:
         return run(
             (str(self._toolchain.pulumi), *arguments, *_QUIET),
-            env=os.environ | self._own_variables(),
+            env=self._all_variables(),
             cwd=self._root,
             stdin=stdin,
         ).stdout

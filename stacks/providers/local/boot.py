@@ -22,16 +22,22 @@ mv /home/{USER}/.ssh/authorized_keys.new /home/{USER}/.ssh/authorized_keys
 """
 
 
-def wait_for_systemd(container: str) -> None:
-    """Return when systemd has finished booting.
+def wait_for_systemd(container: str, *, fresh: bool) -> None:
+    """Return when systemd has booted.
+
+    Args:
+        container: Name of the container.
+        fresh: Nothing is installed yet, so everything has to be well; else services may still
+            be starting or have failed: those are for the converge to mend.
 
     Raises:
-        CitadelError: It did not, or a unit failed; the text has the units.
+        CitadelError: It did not boot, or a unit of a fresh host failed; the text has the units.
     """
+    good = {"running"} if fresh else {"running", "degraded", "starting"}
     deadline = time.monotonic() + _BOOT_SECONDS
     while True:
         state = _state(container)
-        if state == "running":
+        if state in good:
             return
         if state == "degraded":
             raise CitadelError(
@@ -42,14 +48,14 @@ def wait_for_systemd(container: str) -> None:
         if time.monotonic() > deadline:
             raise CitadelError(
                 f"systemd of {container} is still {state!r} after {_BOOT_SECONDS:.0f} s",
-                next_step=f"Look at its output: podman logs {container}",
+                next_step=f"Look at its jobs: podman exec {container} systemctl list-jobs",
             )
         time.sleep(_POLL_SECONDS)
 
 
 def _state(container: str) -> str:
     try:
-        return podman("exec", container, "systemctl", "is-system-running", "--wait").strip()
+        return podman("exec", container, "systemctl", "is-system-running").strip()
     except CommandError as error:
         return error.output.strip()
 

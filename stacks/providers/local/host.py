@@ -67,7 +67,7 @@ class Host(Resource[HostInputs]):
             report("starting")
             refuse_busy(inputs.ports)
             self._run(inputs)
-        return inputs.container, self._settle(inputs, report)
+        return inputs.container, self._settle(inputs, report, fresh=True)
 
     def read(
         self, identity: str, inputs: HostInputs, known: Properties
@@ -89,7 +89,7 @@ class Host(Resource[HostInputs]):
             podman("start", identity)
         # podman 4.3 forgets limits when the container stops; then Read sees that.
         podman("update", *_limits(inputs), identity)
-        return self._settle(inputs, report)
+        return self._settle(inputs, report, fresh=False)
 
     def delete(self, identity: str, inputs: HostInputs) -> None:  # noqa: ARG002
         """Remove the container, not its volumes; see the base class."""
@@ -125,9 +125,9 @@ class Host(Resource[HostInputs]):
         )
 
     @staticmethod
-    def _settle(inputs: HostInputs, report: Report) -> Properties:
+    def _settle(inputs: HostInputs, report: Report, *, fresh: bool) -> Properties:
         report("waiting for systemd")
-        wait_for_systemd(inputs.container)
+        wait_for_systemd(inputs.container, fresh=fresh)
         authorize(inputs.container, inputs.authorized_key)
         key = host_key(inputs.container)
         report("waiting for sshd")

@@ -27,6 +27,38 @@ BASE_PACKAGES = (
 )
 USER = "citadel"
 
+# What a container must not do to the kernel that it shares, and what is of no use in one.
+# The mounts have a second reason: where mount events come fast, systemd 252 may put off
+# starting mount units and never come back to it, and the boot hangs.
+MASKED = (
+    "systemd-binfmt.service",
+    "systemd-modules-load.service",
+    "systemd-random-seed.service",
+    "systemd-sysctl.service",
+    "systemd-timesyncd.service",
+    "proc-sys-fs-binfmt_misc.automount",
+    "proc-sys-fs-binfmt_misc.mount",
+    "dev-hugepages.mount",
+    "dev-mqueue.mount",
+    "sys-fs-fuse-connections.mount",
+    "sys-kernel-config.mount",
+    "sys-kernel-debug.mount",
+    "sys-kernel-tracing.mount",
+    "apt-daily.timer",
+    "apt-daily-upgrade.timer",
+    "e2scrub_all.timer",
+    "e2scrub_reap.service",
+    "fstrim.timer",
+    "console-getty.service",
+    "getty-static.service",
+    "getty.target",
+    "systemd-ask-password-console.path",
+    "systemd-ask-password-wall.path",
+    "systemd-logind.service",
+    "systemd-pcrphase.service",
+    "systemd-pcrphase-sysinit.service",
+)
+
 # Hosts keep their SSH keys on a volume of their own, so that a replaced host stays itself.
 IDENTITY = "/etc/citadel/identity"
 _PREPARE = """
@@ -78,8 +110,9 @@ rm -f /etc/ssh/ssh_host_* /usr/sbin/policy-rc.d
 rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb
 : > /etc/machine-id
 systemctl enable ssh.service
-systemctl mask apt-daily.timer apt-daily-upgrade.timer systemd-timesyncd.service \\
-  sys-kernel-debug.mount sys-kernel-tracing.mount systemd-logind.service console-getty.service
+install -d /etc/systemd/journald.conf.d
+printf '[Journal]\\nReadKMsg=no\\n' > /etc/systemd/journald.conf.d/citadel-container.conf
+systemctl mask {" ".join(MASKED)}
 """
 SCRIPTS = (_PREPARE, _INSTALL, _FINISH)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -68,9 +69,10 @@ def box() -> Box:
 
 
 @pytest.fixture
-def plugin(box: Box, tmp_path_factory: pytest.TempPathFactory,
-           monkeypatch: pytest.MonkeyPatch) -> Plugin:  # fmt: skip
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+def plugin(box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plugin:
+    (tmp_path / "Pulumi.yaml").touch()
+    (tmp_path / "stacks").mkdir()
+    monkeypatch.chdir(tmp_path)
     return Plugin("citadel-fake", {"Box": box}, "")
 
 
