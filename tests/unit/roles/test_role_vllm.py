@@ -80,6 +80,16 @@ def test_the_proxy_answers_at_once_while_an_engine_is_away() -> None:
     assert "hdr Retry-After 2" in config
 
 
+def test_proxy_and_vllm_judge_their_files_before_anything_is_applied() -> None:
+    rendered = bundle()
+    python = f"{resolve(context(), 'llm-1').venv}/bin/python"
+    assert rendered.validators == (
+        ("haproxy", "-c", "-q", "-f", "{tree}/haproxy.cfg"),
+        (python, "{tree}/check_arguments.py", "{tree}/tiny.yaml"),
+        (python, "{tree}/check_arguments.py", "{tree}/vectors.yaml"),
+    )
+
+
 def test_a_gpu_host_opens_its_devices_and_a_cpu_host_none() -> None:
     hosts = {**HOSTS, "llm-1": {"roles": ["vllm"], "memory": "64GiB", "accelerator": "cuda"}}
     gpu = bundle(hosts=hosts)

@@ -149,6 +149,39 @@ def test_no_secret_and_no_telemetry_is_in_the_environment(host: Host) -> None:
         assert secret not in variables
 
 
+def judged(host: Host, change: str) -> Any:
+    """Let the bundle's validator judge the engine's arguments with one of them changed."""
+    current = "/opt/citadel/vllm/current"
+    with host.sudo():
+        folder = host.check_output("mktemp -d")
+        host.check_output("sed %s %s > %s", change, f"{current}/tiny.yaml", f"{folder}/tiny.yaml")
+        unit = host.check_output("systemctl show -p ExecStart --value %s", ENGINE)
+        python = unit.split("path=")[1].split()[0]
+        return host.run("%s %s %s", python, f"{current}/check_arguments.py", f"{folder}/tiny.yaml")
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ("s/max-model-len: 512/max-modle-len: 512/", "unrecognized arguments"),
+        ("s/max-model-len: 512/max-model-len: 1000000/", "max_model_len"),
+        ("s/runner: generate/runner: pooling\\nquantization: awq/", "awq"),
+    ],
+)
+def test_arguments_that_vllm_refuses_are_refused_while_the_engine_serves(
+    host: Host, change: str, text: str
+) -> None:
+    before = host.check_output("systemctl show -p MainPID --value %s", ENGINE)
+    refused = judged(host, change)
+    assert refused.rc == 1
+    assert text in refused.stderr
+    assert host.check_output("systemctl show -p MainPID --value %s", ENGINE) == before
+
+
+def test_arguments_that_did_not_change_cost_nothing(host: Host) -> None:
+    assert judged(host, "").rc == 0
+
+
 def test_a_killed_engine_gives_503_at_once_and_comes_back_by_itself(host: Host) -> None:
     before = host.check_output("systemctl show -p MainPID --value %s", ENGINE)
     with host.sudo():
