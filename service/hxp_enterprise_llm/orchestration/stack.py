@@ -8,6 +8,7 @@ import secrets
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -113,8 +114,11 @@ class Stack:
             changes = self._operate(report, "destroy", "--yes", "--skip-preview", "--remove")
         report("looking for what an interrupted run left")
         run((str(self._plugin()), "--sweep", str(self._root), self.name))
+        own = paths.environment_state(self.name)
         for folder in ("ssh", "locks"):
-            shutil.rmtree(paths.environment_state(self.name) / folder, ignore_errors=True)
+            shutil.rmtree(own / folder, ignore_errors=True)
+        with suppress(OSError):  # Others keep things there too.
+            own.rmdir()
         return changes
 
     def recover(self, report: Report = lambda _: None) -> None:
