@@ -1,4 +1,4 @@
-"""Bundles against `ansible.builtin.template`: same files, same host, same connection, same run."""
+"""Bundles against `ansible.builtin.template`: the same files, host and connection."""
 
 from __future__ import annotations
 

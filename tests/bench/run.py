@@ -28,6 +28,15 @@ TITLES = {
     "memory": "Memory",
     "commands": "The command line",
 }
+INTRODUCTION = """\
+# Benchmarks
+
+Made by `make bench` (`make bench COLD=1` for the first row); do not edit. Each figure is a median
+of several runs on one machine, its peer timed in the same run; a ratio above 1 means that ours
+needs less.
+
+Machine: {machine}, Python {python}; {day}.
+"""
 
 
 def main() -> None:
@@ -43,17 +52,16 @@ def main() -> None:
 
 def page() -> str:
     """Return docs/benchmarks.md from what build/bench holds."""
-    parts = [
-        "# Benchmarks\n\nMade by `make bench` (`make bench COLD=1` for the first row); do not edit. "
-        "Each figure is a median of\nseveral runs on one machine, its peer timed in the same run; "
-        "a ratio above 1 means that ours needs less.\n\n"
-        f"Machine: {os.cpu_count()} cores, {platform.machine()}, Linux {platform.release()}, "
-        f"Python {platform.python_version()}; {datetime.now(UTC):%Y-%m-%d}.\n"
-    ]
+    machine = f"{os.cpu_count()} cores, {platform.machine()}, Linux {platform.release()}"
+    parts = [INTRODUCTION.format(machine=machine, python=platform.python_version(), day=_today())]
     for name, title in TITLES.items():
         figures = _read("up-cold") + _read(name) if name == "up" else _read(name)
         parts.append(f"\n## {title}\n\n{table(figures)}\n")
     return "".join(parts)
+
+
+def _today() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%d}"
 
 
 def _read(name: str) -> list[Figure]:

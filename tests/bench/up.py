@@ -1,4 +1,4 @@
-"""How long `make up` takes: first on a machine, from warm caches, and again with nothing changed."""
+"""How long `make up` takes: first on a machine, from warm caches, and with nothing changed."""
 
 from __future__ import annotations
 
