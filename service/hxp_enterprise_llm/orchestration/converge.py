@@ -131,13 +131,10 @@ def converge(
 
 def _error(name: str, log: _Log, error: CommandError) -> CitadelError:
     if log.failures:
-        texts = [
-            f"{failure['host']}: role {failure['role'] or 'site'}: {failure['task'].removeprefix(failure['role'] + ' : ')} failed\n"
-            f"{failure['message']}"
-            for failure in log.failures
-        ]
+        texts = [_failure(event) for event in log.failures]
         host, role = log.failures[0]["host"], log.failures[0]["role"]
-        step = f"citadel logs {name} {role} --host {host}, mend that, and run: citadel up {name}"
+        logs = f"citadel logs {name} {role} --host {host}, mend that, and run: citadel up {name}"
+        step = log.failures[0].get("next_step") or logs
         return CitadelError("\n".join(texts), next_step=step)
     if log.unreachable:
         texts = [f"{event['host']}: {event['message']}" for event in log.unreachable]
@@ -146,3 +143,8 @@ def _error(name: str, log: _Log, error: CommandError) -> CitadelError:
         )
     text = "\n".join(log.other[-20:]) or error.message
     return CitadelError(f"ansible-playbook failed:\n{text}", next_step=f"run: citadel up {name}")
+
+
+def _failure(event: dict[str, Any]) -> str:
+    task = event["task"].removeprefix(f"{event['role']} : ")
+    return f"{event['host']}: role {event['role'] or 'site'}: {task} failed\n{event['message']}"
