@@ -1,7 +1,7 @@
-"""Let vLLM judge changed arguments before a running engine is touched; loads no weights.
+"""Let vLLM judge an engine's changed arguments before it is touched; loads no weights.
 
 Runs with the Python of vLLM's environment. An engine that does not run has nothing to lose: there
-the health gate judges. Usage: check_arguments.py FILE.yaml …
+the health gate judges. Usage: check_arguments.py FILE.yaml NAME=VALUE …
 """
 
 import os
@@ -39,14 +39,14 @@ def problem(file):
 
 
 def main():
-    """Check the files of running engines; return the texts of those that vLLM refuses."""
-    files = [file for file in map(Path, sys.argv[1:]) if at_stake(file)]
+    """Check the file of a running engine under its variables; return what vLLM says against it."""
+    file = Path(sys.argv[1])
+    if not at_stake(file):
+        return None
+    os.environ.update(word.split("=", 1) for word in sys.argv[2:])
     with tempfile.TemporaryDirectory() as cache:
-        offline = {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
-        quiet = {"VLLM_LOGGING_LEVEL": "ERROR", "VLLM_HOST_IP": "127.0.0.1"}
-        os.environ.update(offline, **quiet, VLLM_CACHE_ROOT=cache, PYTHONDONTWRITEBYTECODE="1")
-        found = [text for file in files if (text := problem(file))]
-    return "\n".join(found) or None
+        os.environ.update(VLLM_LOGGING_LEVEL="ERROR", VLLM_CACHE_ROOT=cache, HOME=cache)
+        return problem(file)
 
 
 if __name__ == "__main__":

@@ -157,7 +157,9 @@ def judged(host: Host, change: str) -> Any:
         host.check_output("sed %s %s > %s", change, f"{current}/tiny.yaml", f"{folder}/tiny.yaml")
         unit = host.check_output("systemctl show -p ExecStart --value %s", ENGINE)
         python = unit.split("path=")[1].split()[0]
-        return host.run("%s %s %s", python, f"{current}/check_arguments.py", f"{folder}/tiny.yaml")
+        script = f"{current}/check_arguments.py"
+        switch = "HF_HUB_OFFLINE=1"
+        return host.run("%s %s %s %s", python, script, f"{folder}/tiny.yaml", switch)
 
 
 @pytest.mark.parametrize(
