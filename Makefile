@@ -27,7 +27,7 @@ check: bootstrap ## Lint, types, unit tests, generated files fresh; under a minu
 	@$(python) -m pytest -q tests/unit
 
 test: check ## Every layer on real engines, hosts and daemons.
-	@$(python) -m pytest tests
+	@$(python) -m pytest tests --ignore=tests/unit
 
 bench: bootstrap ## Measure the figures of docs/benchmarks.md.
 	@$(python) tests/bench/run.py $(if $(COLD),--cold)

@@ -15,7 +15,7 @@ from figures import CHECKOUT, Figure, save
 
 def measure(environment: str) -> list[Figure]:
     """Return the seconds of up from warm caches and again; leaves the environment up."""
-    _citadel("destroy", environment, "--yes")
+    citadel("destroy", environment, "--yes")
     fresh, _ = _up(environment)
     again, phases = _up(environment)
     figures = [
@@ -29,12 +29,9 @@ def measure(environment: str) -> list[Figure]:
 
 def measure_cold() -> list[Figure]:
     """Return the seconds of `make up` in a new clone with empty caches and no host image."""
-    images = subprocess.run(
-        ["podman", "images", "--quiet", "--filter", "reference=localhost/citadel-*"],
-        check=True, capture_output=True, text=True,
-    ).stdout.split()  # fmt: skip
-    if images:
-        subprocess.run(["podman", "rmi", "--force", *set(images)], check=True, capture_output=True)
+    # Without force: an image that somebody's hosts run from stays, and is an error here.
+    for image in _podman("images", "--quiet", "--filter", "reference=localhost/citadel-*").split():
+        _podman("rmi", image)
     with tempfile.TemporaryDirectory() as folder:
         clone = Path(folder) / "citadel"
         subprocess.run(["git", "clone", "--quiet", str(CHECKOUT), str(clone)], check=True)
@@ -58,14 +55,19 @@ def measure_cold() -> list[Figure]:
     return figures
 
 
+def _podman(*words: str) -> str:
+    return subprocess.run(["podman", *words], check=True, capture_output=True, text=True).stdout
+
+
 def _up(environment: str) -> tuple[float, dict[str, float]]:
     started = time.perf_counter()
     subprocess.run(["make", "bootstrap"], cwd=CHECKOUT, check=True, capture_output=True)
-    shown = _citadel("up", environment, "--output", "json")
+    shown = citadel("up", environment, "--output", "json")
     return time.perf_counter() - started, json.loads(shown)["seconds"]
 
 
-def _citadel(*words: str) -> str:
+def citadel(*words: str) -> str:
+    """Run `citadel` and return what it printed."""
     return subprocess.run(
         [CITADEL, *words], cwd=CHECKOUT, check=True, capture_output=True, text=True
     ).stdout

@@ -78,7 +78,7 @@ def test_from_bare_host_to_a_service_that_leaves(hosts: TestHosts) -> None:
     bare = site(hosts, "--check", "--diff")
     assert changed(bare) > 0
     assert "+ExecStart=/usr/bin/redis-server" in bare
-    assert hosts.run("data-1", "sh", "-c", "'ls /opt/citadel | grep -c redis; true'").strip() == "0"
+    assert hosts.run("data-1", "sh", "-c", "ls /opt/citadel | grep -c redis; true").strip() == "0"
 
     partial = site(hosts, "--tags", "redis", "--limit", "data-1")
     assert "TASK [redis : Apply the bundle]" in partial
@@ -95,7 +95,7 @@ def test_from_bare_host_to_a_service_that_leaves(hosts: TestHosts) -> None:
     gone = site(hosts)
     assert f"{says}: removed" in gone
     assert changed(gone) == 1
-    units = hosts.run("data-1", "systemctl", "list-units", "--plain", "--no-legend", "'citadel-*'")
+    units = hosts.run("data-1", "systemctl", "list-units", "--plain", "--no-legend", "citadel-*")
     assert "citadel-redis.service" in units
     assert "exporter-redis" not in units
     assert "citadel-redis-exporter" not in units
@@ -104,7 +104,7 @@ def test_from_bare_host_to_a_service_that_leaves(hosts: TestHosts) -> None:
 
 def test_no_secret_is_in_any_output(hosts: TestHosts) -> None:
     secret = hosts.run("data-1", "cat", "/etc/citadel/credentials/redis/password")
-    hosts.run("data-1", "sh", "-c", "'echo other > /etc/citadel/credentials/redis/password'")
+    hosts.run("data-1", "sh", "-c", "echo other > /etc/citadel/credentials/redis/password")
     seen = site(hosts, "--check", "--diff", "-vvv")
     repaired = site(hosts, "--diff", "-vvv")
     assert changed(repaired) == 1

@@ -66,7 +66,7 @@ def clone(pair: TestHosts, tmp_path: Path) -> Iterator[Clone]:
     made.change_recipe()
     before = images()
     yield made
-    made.citadel("down")
+    made.citadel("down", "--yes")
     for image in images() - before:
         podman("image", "rm", image)
 
@@ -86,7 +86,7 @@ def test_two_clones_have_the_same_environment_at_once(clone: Clone, pair: TestHo
         assert host["ssh"]["port"] != theirs[name]["ssh"]["port"]
         assert host["ssh"]["host_key"] != theirs[name]["ssh"]["host_key"]
     assert pair.drift() == 0
-    clone.citadel("down")
+    clone.citadel("down", "--yes")
     assert pair.drift() == 0
     assert pair.run("one", "id", "-u").strip() == "0"
 

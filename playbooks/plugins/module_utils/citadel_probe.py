@@ -44,7 +44,7 @@ def row(service: str, unit: dict[str, Any]) -> dict[str, Any]:
 
 
 def memory(group: str) -> int:
-    """Return the proportional set size of a unit's processes in bytes: shared pages are shared out."""
+    """Return the memory of a unit in bytes: Pss of its processes, shared pages shared out."""
     total = 0
     for root in CGROUPS if group else ():
         for listed in sorted((root / group.lstrip("/")).glob("**/cgroup.procs")):

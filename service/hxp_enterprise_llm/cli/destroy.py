@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from hxp_enterprise_llm.cli.console import Phases
-from hxp_enterprise_llm.cli.target import EnvironmentArgument, open_target
-from hxp_enterprise_llm.core.exceptions import RefusedError
+from hxp_enterprise_llm.cli.target import EnvironmentArgument, Target, open_target
+from hxp_enterprise_llm.core.exceptions import CitadelError, RefusedError
 
 
 def destroy(
@@ -27,21 +27,24 @@ def destroy(
     from hxp_enterprise_llm.orchestration.lock import exclusive
 
     target = open_target(environment)
-    target.stack.recover()
     gone = target.stack.resources()
-    if not gone:
-        typer.echo(f"{target.name} has nothing to remove.")
-        return
     typer.echo(f"This removes {target.name}: {len(gone)} resources, data included.")
     for line in gone:
         typer.echo(f"  {line}")
     if dry_run:
         return
-    if not yes:
-        if not sys.stdin.isatty():
-            raise RefusedError("destroy asks first", next_step="Give --yes in scripts.")
-        typer.confirm(f"Remove {target.name} and all its data?", abort=True)
+    if gone and not yes:
+        _ask(target)
     phases = Phases(["destroy"], before=0, stream=sys.stdout)
     with exclusive(target.name, f"citadel destroy {target.name}"), phases.phase("destroy") as phase:
+        target.stack.recover(phase.report)
+        # Also without resources: a run that was killed early may have left objects unknown to it.
         target.stack.destroy(phase.report)
         phase.done(f"{target.name} is gone")
+
+
+def _ask(target: Target) -> None:
+    if not sys.stdin.isatty():
+        raise RefusedError("destroy asks first", next_step="Give --yes in scripts.")
+    if not typer.confirm(f"Remove {target.name} and all its data?"):
+        raise CitadelError("nothing was removed")

@@ -31,20 +31,18 @@ def up(environment: EnvironmentArgument) -> None:
 
 
 @app.command("down")
-def down(environment: EnvironmentArgument) -> None:
-    """Remove the hosts of an environment and their data, without a question.
+def down(
+    environment: EnvironmentArgument,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask; for scripts.")] = False,
+) -> None:
+    """Remove the hosts of an environment and their data; asks first, as `destroy` does.
 
-    Example: citadel hosts down roles/redis/molecule/default/role-redis.yaml
+    Example: citadel hosts down roles/redis/molecule/default/role-redis.yaml --yes
     """
-    from hxp_enterprise_llm.orchestration.lock import exclusive
+    from hxp_enterprise_llm.cli.destroy import destroy
 
-    target = open_target(environment)
-    phases = Phases(["hosts"], before=0, stream=sys.stdout)
-    command = f"citadel hosts down {target.name}"
-    with exclusive(target.name, command), phases.phase("hosts") as phase:
-        target.stack.recover(phase.report)
-        done = target.stack.destroy(phase.report)
-        phase.done(f"{target.name} is gone ({done.summary})", unchanged=not done.changed)
+    destroy(environment, yes=yes)
 
 
 @app.command("list")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -48,6 +49,7 @@ citadel logs local vllm --follow · citadel ssh local data-1 · eval "$(citadel 
 
 def main() -> None:
     """Run the command line; ends the process with a code of `ExitCode`."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(run(sys.argv[1:]))
 
 
@@ -66,6 +68,7 @@ def run(arguments: Sequence[str]) -> int:
     except (typer.Abort, KeyboardInterrupt):
         return _fail("stopped; run the same command again to go on.", 130)
     except BrokenPipeError:
+        # The reader has gone: what is still buffered has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.ERROR
     return result if isinstance(result, int) else ExitCode.OK

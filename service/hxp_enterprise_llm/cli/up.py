@@ -20,7 +20,7 @@ from hxp_enterprise_llm.cli.console import (
 )
 from hxp_enterprise_llm.cli.target import EnvironmentArgument, Target, open_target
 from hxp_enterprise_llm.cli.verify import print_checks, verify_target
-from hxp_enterprise_llm.core.exceptions import CitadelError, ExitCode
+from hxp_enterprise_llm.core.exceptions import ExitCode
 
 if TYPE_CHECKING:
     from hxp_enterprise_llm.orchestration.question import Answer
@@ -79,7 +79,7 @@ def _artifacts(phases: Phases, target: Target) -> None:
 def _hosts(phases: Phases, target: Target) -> None:
     with phases.phase("hosts") as phase:
         phase.report("looking for traces of an interrupted run")
-        target.stack.recover()
+        target.stack.recover(phase.report)
         done = target.stack.up(phase.report)
         hosts = " ".join(target.loaded.environment.hosts)
         phase.done(f"{hosts} (pulumi: {done.summary})", unchanged=not done.changed)
@@ -113,11 +113,7 @@ def _ask(phases: Phases, target: Target) -> Answer | None:
             phase.done("no chat model in this environment")
             return None
         door = gateway(target.loaded.environment, target.fleet)
-        try:
-            answer = question.ask(door, target.key(), model)
-        except CitadelError as error:
-            phase.done(f"no answer: {error.message}")
-            return None
+        answer = question.ask(door, target.key(), model)
         phase.done(f'"{question.QUESTION}"')
     return answer
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from hxp_enterprise_llm.utilities.files import write_atomic
 
 SSH_FAILED = 255
 SSH_PORT = 22
+_TIMEOUT = 120
 
 
 class Remote:
@@ -40,7 +42,10 @@ class Remote:
         return self._fleet.hosts[name]
 
     def command(self, name: str, *words: str, terminal: bool = False) -> list[str]:
-        """Return the ssh command line that runs words on a host (a shell when there are none)."""
+        """Return the ssh command line that runs words on a host (a shell when there are none).
+
+        Each word reaches the command there as it is: the remote shell sees them quoted.
+        """
         ssh = self.host(name).ssh
         known = self._state / "known_hosts"
         write_atomic(known, known_hosts(self._fleet), mode=0o600)
@@ -51,6 +56,7 @@ class Remote:
             "BatchMode": "yes",
             "IdentitiesOnly": "yes",
             "ConnectTimeout": "10",
+            "ServerAliveInterval": "10",
             "LogLevel": "ERROR",
         }
         flags = [part for key, value in options.items() for part in ("-o", f"{key}={value}")]
@@ -58,7 +64,7 @@ class Remote:
         return [
             "ssh", *flags, *jump, *(["-t"] if terminal else []),
             "-i", str(self._state / ssh.identity_file), "-p", str(ssh.port),
-            f"{ssh.user}@{ssh.host}", *words,
+            "-l", ssh.user, "--", ssh.host, *([shlex.join(words)] if words else []),
         ]  # fmt: skip
 
     def run(self, name: str, words: Sequence[str], *, stdin: str | None = None) -> str:
@@ -68,9 +74,15 @@ class Remote:
             UnreachableError: The host does not answer, or not with its pinned key.
             CitadelError: The command failed.
         """
-        done: subprocess.CompletedProcess[str] = process.run(
-            self.command(name, "sudo", *words), stdin=stdin, check=False, timeout=120
-        )
+        try:
+            done = process.run(
+                self.command(name, "sudo", *words), stdin=stdin, check=False, timeout=_TIMEOUT
+            )
+        except subprocess.TimeoutExpired:
+            raise UnreachableError(
+                f"host {name} gave no answer in {_TIMEOUT} s",
+                next_step=f"Look at its load, then: citadel up {self._fleet.environment}",
+            ) from None
         if done.returncode == SSH_FAILED:
             raise UnreachableError(
                 f"host {name} does not answer over SSH: {done.stderr.strip()}",

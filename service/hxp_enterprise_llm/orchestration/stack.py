@@ -237,8 +237,8 @@ def export(toolchain: Toolchain, name: str, backend: str) -> dict[str, Any] | No
     Raises:
         UnreachableError: The backend does not answer.
     """
-    passed = ("HOME", "XDG_CACHE_HOME", "AWS_PROFILE", "AWS_REGION", "PULUMI_HOME")
-    variables = {key: os.environ[key] for key in passed if key in os.environ} | {
+    hidden = ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")
+    variables = {key: value for key, value in os.environ.items() if key not in hidden} | {
         "PULUMI_BACKEND_URL": backend,
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         "PATH": f"{toolchain.folder}:{os.environ.get('PATH', os.defpath)}",

@@ -11,6 +11,4 @@ from hxp_enterprise_llm.schemas.roles.role import RoleData
 def resolve(context: Context, host: str) -> dict[str, RoleData]:
     """Return the data of every role of a host, `base` first, in the host's order."""
     roles = ("base", *context.environment.hosts[host].roles)
-    return {
-        role: import_module(f"{__name__}.{role}").resolve(context, host) for role in roles
-    }
+    return {role: import_module(f"{__name__}.{role}").resolve(context, host) for role in roles}
