@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from live import CHECKOUT, Live
 
-FENCE = re.compile(r"^```(?:sh|console|)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
 PROGRAMS = ("citadel", "pulumi", "ansible-playbook", ".venv/bin/citadel")
 # These remove or make whole environments, or never end; other tests run them.
 ELSEWHERE = ("destroy", "--follow", " up lab", " validate lab")
@@ -23,7 +23,8 @@ def commands() -> list[str]:
     pages = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").rglob("*.md"))]
     found: dict[str, None] = {}
     for page in pages:
-        for block in FENCE.findall(page.read_text()):
+        blocks = [body for kind, body in FENCE.findall(page.read_text()) if kind in ("", "sh")]
+        for block in blocks:
             for line in block.splitlines():
                 command = line.split("  #")[0].strip()
                 if command.startswith(PROGRAMS) and not any(w in command for w in ELSEWHERE):
