@@ -163,15 +163,37 @@ async def test_a_path_that_is_not_on_the_list_gets_404(
     assert not engine.received
 
 
-async def test_an_engines_refusal_passes_through_when_it_has_openais_shape(
-    client: aiohttp.ClientSession, engine: EngineDouble
+@pytest.mark.parametrize(
+    ("status", "given", "wanted"),
+    [
+        (
+            400,
+            {"message": "too long", "type": "Bad Request", "param": "messages", "code": 400},
+            {"type": "invalid_request_error", "param": "messages", "code": None},
+        ),
+        (
+            404,
+            {"message": "gone", "type": "NotFoundError", "param": None, "code": "model_not_found"},
+            {"type": "invalid_request_error", "param": None, "code": "model_not_found"},
+        ),
+        (
+            500,
+            {"message": "broke", "type": "InternalServerError", "code": "500"},
+            {"type": "server_error", "param": None, "code": None},
+        ),
+    ],
+)
+async def test_an_engines_refusal_keeps_its_message_and_gets_openais_type_and_code(
+    client: aiohttp.ClientSession,
+    engine: EngineDouble,
+    status: int,
+    given: dict[str, Any],
+    wanted: dict[str, Any],
 ) -> None:
-    body = (
-        b'{"error": {"message": "too long", "type": "BadRequestError", "param": null, "code": 400}}'
-    )
-    engine.script.answer = (400, "application/json", body)
+    engine.script.answer = (status, "application/json", json.dumps({"error": given}).encode())
     async with client.post(CHAT, json=BODY) as response:
-        assert (response.status, await response.read()) == (400, body)
+        assert response.status == status
+        assert await refusal(response) == wanted | {"message": given["message"]}
 
 
 @pytest.mark.parametrize(

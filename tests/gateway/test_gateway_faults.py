@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
+import socket
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +165,49 @@ async def test_a_client_that_sends_nothing_or_half_a_request_is_cut(
             assert answer.startswith(b"HTTP/1.1 408 ")
 
 
+async def test_a_client_that_never_reads_its_answers_is_cut(
+    tmp_path: Path, engine: EngineDouble
+) -> None:
+    timeouts = {"send": 0.5}
+    loop = asyncio.get_running_loop()
+    async with running_gateway(tmp_path, {"tiny": [engine.address]}, timeouts=timeouts) as gateway:
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.setblocking(False)
+            await loop.sock_connect(client, ("127.0.0.1", gateway.port))
+            pipelined = b"GET /v1/models HTTP/1.1\r\nHost: a\r\n\r\n" * 500_000
+            with pytest.raises(ConnectionError):
+                await asyncio.wait_for(loop.sock_sendall(client, pipelined), 20)
+        assert (await ask(gateway))[0] == 200
+
+
+@pytest.mark.parametrize(
+    "behind", [b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\nA: %s" % (b"b" * 20_000)]
+)
+async def test_no_refusal_is_taken_for_the_answer_to_an_older_request(
+    gateway: RunningGateway, engine: EngineDouble, behind: bytes
+) -> None:
+    engine.script.hold = asyncio.Event()
+    body = json.dumps(PLAIN).encode()
+    head = f"POST {CHAT} HTTP/1.1\r\nHost: a\r\nAuthorization: {HEADERS['Authorization']}\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+    await until(lambda: _received(engine))
+    writer.write(behind)
+    answer = b""
+    with suppress(ConnectionError):
+        answer = await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+    assert answer == b""
+    # The older request's engine hears that nobody waits any more.
+    (line,) = await gateway.logged("request", 1)
+    assert line["status"] == 499
+
+
+async def _received(engine: EngineDouble) -> bool:
+    return bool(engine.received)
+
+
 async def test_connections_above_the_limit_get_503(tmp_path: Path, engine: EngineDouble) -> None:
     limits = {"max_connections": 2}
     async with running_gateway(tmp_path, {"tiny": [engine.address]}, limits=limits) as gateway:
@@ -169,6 +215,13 @@ async def test_connections_above_the_limit_get_503(tmp_path: Path, engine: Engin
         held = [await asyncio.open_connection("127.0.0.1", gateway.port) for _ in range(2)]
         status, document, _ = await ask(gateway)
         assert (status, document["error"]["code"]) == (503, "overloaded")
+        # Neither a key nor a path that needs none lets a connection too many live on.
+        for path, wanted in ((b"/v1/models", b" 503 "), (b"/health/live", b" 200 ")):
+            reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+            writer.write(b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n" % path)
+            answer = await asyncio.wait_for(reader.read(), 5)
+            writer.close()
+            assert wanted in answer.partition(b"\r\n")[0]
         for _, writer in held:
             writer.close()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from itertools import chain
 from typing import NamedTuple
 
 import msgspec
@@ -15,10 +16,14 @@ from hxp_enterprise_llm.gateway.keys import Key
 from hxp_enterprise_llm.gateway.metrics import Metrics
 from hxp_enterprise_llm.gateway.relay import Relay
 from hxp_enterprise_llm.gateway.upstream import Pool
-from hxp_enterprise_llm.schemas.gateway import Limits
+from hxp_enterprise_llm.schemas.gateway import Limits, Task
 
 _CLIENT_GONE = 499
 _LIST = "/v1/models"
+_PATHS: Mapping[Task, tuple[str, ...]] = {
+    "generate": ("/v1/chat/completions", "/v1/completions"),
+    "embed": ("/v1/embeddings",),
+}
 
 
 class _Request(msgspec.Struct):
@@ -64,7 +69,7 @@ class Gateway:
         self._created = int(time.time())
         self.connections: Collection[object] = ()
         self.draining = False
-        paths = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings")
+        paths = chain.from_iterable(_PATHS.values())
         self._routes = {path: Route(path, "POST", self._forward) for path in paths} | {
             _LIST: Route(_LIST, "GET", self._list),
             "/health/live": Route("/health/live", "GET", self._live, open=True),
@@ -115,10 +120,11 @@ class Gateway:
         if exchange.method != route.method:
             raise errors.wrong_method(route.method)
         if not route.open:
+            # Before the key: connections of those without one count, too.
+            if len(self.connections) > self._limits.max_connections:
+                raise errors.overloaded()
             if not self._key.opens(exchange.headers):
                 raise errors.unauthorized()
-            if len(self.connections) > self._limits.max_connections:
-                raise errors.unavailable("Too many open connections.", "overloaded")
         await route.handler(exchange)
 
     def _one_model(self, path: str) -> Route | None:
@@ -133,6 +139,8 @@ class Gateway:
         if pool is None:
             raise errors.unknown_model()
         exchange.model = name
+        if pool.task and exchange.path not in _PATHS[pool.task]:
+            raise errors.wrong_endpoint(_PATHS[pool.task])
         await self._relay.carry(exchange, pool, body)
 
     async def _list(self, exchange: Exchange) -> None:

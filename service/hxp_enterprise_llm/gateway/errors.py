@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -99,6 +99,34 @@ def too_large(limit: int) -> ApiError:
 def unavailable(message: str, code: str) -> ApiError:
     """Return a 503 that may be tried again."""
     return ApiError(503, message, kind="server_error", code=code, headers=RETRY_AFTER)
+
+
+def overloaded() -> ApiError:
+    """Return a 503 that ends its connection, one of too many."""
+    error = unavailable("Too many open connections.", "overloaded")
+    error.headers["connection"] = "close"
+    return error
+
+
+def wrong_endpoint(paths: Sequence[str]) -> ApiError:
+    """Return a 400 for a model that does something else than the path is for."""
+    use = " or ".join(f"POST {path}" for path in paths)
+    return bad_request(
+        f"This model does not do that; use {use}.", code="wrong_endpoint", param="model"
+    )
+
+
+def from_engine(status: int, error: Mapping[str, object]) -> ApiError:
+    """Return an engine's refusal: its words, but `type` and `code` as OpenAI has them."""
+    message, param, code = error.get("message"), error.get("param"), error.get("code")
+    return ApiError(
+        status,
+        message if isinstance(message, str) else f"The engine answered {status}.",
+        kind="invalid_request_error" if status < 500 else "server_error",
+        # Engines put the status there, as a number or in digits.
+        code=code if isinstance(code, str) and not code.isdigit() else None,
+        param=param if isinstance(param, str) else None,
+    )
 
 
 def broken_stream() -> ApiError:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from hxp_enterprise_llm.gateway.errors import ApiError, bad_request
 from hxp_enterprise_llm.schemas.gateway import GatewayConfig
@@ -15,7 +20,7 @@ _MALFORMED = bad_request("The request is not valid HTTP.", code="invalid_http")
 
 
 class GatewayProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with a deadline to send a request, caps on headers, and our errors."""
+    """uvicorn's protocol with deadlines for a client to send and to read, caps, and our errors."""
 
     limits: GatewayConfig
 
@@ -25,12 +30,34 @@ class GatewayProtocol(HttpToolsProtocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._head_size = self._head_lines = 0
         self._in_head = False
+        self._answering: RequestResponseCycle | None = None
+        self._unread: asyncio.TimerHandle | None = None
+        self._above_limit = len(self.connections) > self.limits.limits.max_connections
         self._arm()
+        self._patrol = self.loop.call_later(self.limits.timeouts.send, self._look_at_unread)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the clock."""
+        """Stop the clocks, and tell the request that is being answered."""
         self._disarm()
+        self._patrol.cancel()
+        self._drop_unread()
+        # uvicorn tells only the newest request, which may wait behind the one that runs.
+        if self._answering is not None and not self._answering.response_complete:
+            self._answering.disconnected = True
+            self._answering.message_event.set()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Start the clock of one who does not read: close() would wait for it for ever."""
+        super().pause_writing()
+        if self._unread is None:
+            self._unread = self.loop.call_later(self.limits.timeouts.send, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Stop that clock: what waited has been taken."""
+        self._drop_unread()
+        self.transport.set_write_buffer_limits()
+        super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
         """Parse, with the clock running until the request is complete."""
@@ -64,6 +91,8 @@ class GatewayProtocol(HttpToolsProtocol):
         self._in_head = False
         self._head_size = 0
         super().on_headers_complete()
+        if self._above_limit:
+            self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
         """Stop the clock: the client has done its part."""
@@ -86,10 +115,39 @@ class GatewayProtocol(HttpToolsProtocol):
             self._deadline.cancel()
             self._deadline = None
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _drop_unread(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+
+    def _look_at_unread(self) -> None:
+        """Hold back further answers while the rest of one waits, which starts its clock."""
+        self._patrol = self.loop.call_later(self.limits.timeouts.send, self._look_at_unread)
+        if self._unread is None and self.transport.get_write_buffer_size():
+            self.transport.set_write_buffer_limits(high=0)
+
+    def _coming(self) -> RequestResponseCycle | None:
+        """Return the request whose body is being received."""
+        return (
+            None if self._in_head or self.cycle is None or not self.cycle.more_body else self.cycle
+        )
+
+    def _owes_answers(self) -> bool:
+        """Return whether requests before the one that is being received wait for an answer."""
+        cycles = [self._answering, *(cycle for cycle, _ in self.pipeline)]
+        coming = self._coming()
+        return any(
+            cycle is not None and cycle is not coming and not cycle.response_complete
+            for cycle in cycles
+        )
+
     def _too_slow(self) -> None:
-        waiting = self.cycle is not None and not self.cycle.response_complete
-        if waiting and not self.cycle.more_body:
-            # Stray bytes behind a request that is being answered; they are judged after it.
+        if self._owes_answers():
+            # What comes behind a request that is being answered is judged after it.
             self._arm()
         else:
             self._refuse(_TOO_SLOW)
@@ -97,8 +155,13 @@ class GatewayProtocol(HttpToolsProtocol):
     def _refuse(self, error: ApiError) -> None:
         if self.transport.is_closing():
             return
+        if self._owes_answers():
+            # The client would take this for the answer to an older request.
+            self.transport.abort()
+            return
+        coming = self._coming()
         # In the middle of an answer there is no place for another one.
-        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+        if coming is None or coming.response_complete or not coming.response_started:
             body = error.body()
             head = (
                 b"content-type: application/json\r\nconnection: close\r\n"

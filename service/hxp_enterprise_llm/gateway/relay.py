@@ -107,8 +107,7 @@ class Relay:
         bound: asyncio.Timeout,
     ) -> None:
         if response.status >= 300:
-            await _pass_error(exchange, response)
-            return
+            raise await _error_of(response)
         loop, idle, last = asyncio.get_running_loop(), self._timeouts.idle, bound.when()
         exchange.streaming = response.content_type == "text/event-stream"
         await exchange.start(response.status, _response_headers(response.raw_headers))
@@ -165,8 +164,8 @@ def _response_headers(raw: Iterable[tuple[bytes, bytes]]) -> Headers:
     ]
 
 
-async def _pass_error(exchange: Exchange, response: aiohttp.ClientResponse) -> None:
-    """Pass on an engine's refusal; in OpenAI's shape, whatever shape it had."""
+async def _error_of(response: aiohttp.ClientResponse) -> errors.ApiError:
+    """Return an engine's refusal; in OpenAI's shape, whatever shape it had."""
     body = bytearray()
     while len(body) <= _MAX_ERROR_BODY and (chunk := await response.content.readany()):
         body += chunk
@@ -175,10 +174,9 @@ async def _pass_error(exchange: Exchange, response: aiohttp.ClientResponse) -> N
     with suppress(ValueError, RecursionError):
         document = json.loads(body)
     if isinstance(document, dict) and isinstance(document.get("error"), dict):
-        await exchange.respond(status, bytes(body))
-        return
+        return errors.from_engine(status, document["error"])
     detail = document.get("detail") if isinstance(document, dict) else None
-    raise errors.ApiError(
+    return errors.ApiError(
         status,
         detail if isinstance(detail, str) else f"The engine answered {response.status}.",
         kind="invalid_request_error" if status < 500 else "server_error",

@@ -11,7 +11,7 @@ from typing import Self
 import aiohttp
 
 from hxp_enterprise_llm.gateway import log
-from hxp_enterprise_llm.schemas.gateway import GatewayConfig, HealthCheck, Timeouts
+from hxp_enterprise_llm.schemas.gateway import GatewayConfig, HealthCheck, Task, Timeouts
 
 _TRIES = 2
 _AUTOMATIC = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
@@ -55,10 +55,10 @@ class Upstream:
 
 
 class Pool:
-    """The upstreams of one model."""
+    """The upstreams of one model, and what they do where that is known."""
 
-    def __init__(self, upstreams: Iterable[Upstream]) -> None:
-        self.upstreams = tuple(upstreams)
+    def __init__(self, upstreams: Iterable[Upstream], task: Task | None = None) -> None:
+        self.upstreams, self.task = tuple(upstreams), task
 
     @property
     def fault(self) -> str:
@@ -153,7 +153,7 @@ class Client:
 def build_pools(config: GatewayConfig, on_change: OnChange) -> dict[str, Pool]:
     """Return served name → pool."""
     return {
-        name: Pool(Upstream(name, address, on_change) for address in model.upstreams)
+        name: Pool([Upstream(name, address, on_change) for address in model.upstreams], model.task)
         for name, model in config.models.items()
     }
 

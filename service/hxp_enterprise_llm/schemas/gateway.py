@@ -10,6 +10,7 @@ from hxp_enterprise_llm.schemas.base import Bytes, CitadelModel, Seconds
 
 UpstreamAddress = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.-]+:[0-9]{1,5}$")]
 CredentialName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]+$")]
+Task = Literal["generate", "embed"]
 
 
 class Listen(CitadelModel):
@@ -24,6 +25,10 @@ class ServedModel(CitadelModel):
 
     upstreams: tuple[UpstreamAddress, ...] = Field(
         min_length=1, description="`address:port` of each engine's allow-list proxy."
+    )
+    task: Task | None = Field(
+        default=None,
+        description="Chat and completions, or embeddings; when absent, the engine judges paths.",
     )
 
 
@@ -49,6 +54,9 @@ class Timeouts(CitadelModel):
     request: Seconds = Field(default=300.0, gt=0, description="For a whole request.")
     idle: Seconds = Field(default=120.0, gt=0, description="Between two pieces of an answer.")
     receive: Seconds = Field(default=30.0, gt=0, description="For a client to send its request.")
+    send: Seconds = Field(
+        default=30.0, gt=0, description="For a client to read what waits for it; then it is cut."
+    )
     keep_alive: Seconds = Field(default=75.0, gt=0, description="For a client's next request.")
     upstream_keep_alive: Seconds = Field(
         default=4.0, gt=0, description="Idle engine connections; below the engine's own 5 s."

@@ -13,7 +13,7 @@ from hxp_enterprise_llm.gateway.keys import Key
 from hxp_enterprise_llm.gateway.metrics import Metrics
 from hxp_enterprise_llm.gateway.relay import Relay
 from hxp_enterprise_llm.gateway.upstream import Client, Pool, Upstream
-from hxp_enterprise_llm.schemas.gateway import Limits, Timeouts
+from hxp_enterprise_llm.schemas.gateway import Limits, Task, Timeouts
 
 KEY = "ck_" + "a" * 32
 AUTHORIZED = [(b"host", b"gateway"), (b"authorization", f"Bearer {KEY}".encode())]
@@ -85,6 +85,39 @@ async def test_what_is_cheap_is_checked_first(gateway: Gateway) -> None:
     assert (await call(gateway, "/v1/embeddings", headers=nobody))[0] == 405
     assert (await call(gateway, "/v1/embeddings", b"{", method="POST", headers=nobody))[0] == 401
     assert (await call(gateway, "/v1/models", headers=[]))[0] == 400
+
+
+async def test_connections_count_before_the_key_is_known(gateway: Gateway) -> None:
+    gateway.connections = range(Limits().max_connections + 1)
+    status, headers, _ = await call(gateway, "/v1/models", headers=AUTHORIZED[:1])
+    assert (status, headers[b"connection"]) == (503, b"close")
+    assert (await call(gateway, "/health/live", headers=AUTHORIZED[:1]))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("task", "path", "use"),
+    [
+        ("embed", "/v1/chat/completions", "POST /v1/embeddings"),
+        ("embed", "/v1/completions", "POST /v1/embeddings"),
+        ("generate", "/v1/embeddings", "POST /v1/chat/completions or POST /v1/completions"),
+    ],
+)
+async def test_a_path_that_is_not_for_a_models_task_is_refused_and_the_right_one_named(
+    upstream: Upstream, task: Task, path: str, use: str
+) -> None:
+    measures = Metrics(["tiny"])
+    upstream.judge("")
+    async with Client(Timeouts()) as client:
+        relay, pools = Relay(client, Timeouts(), measures), {"tiny": Pool([upstream], task)}
+        app = Gateway(Key(KEY), pools, relay, Limits(), measures)
+        status, _, document = await call(app, path, b'{"model": "tiny"}', method="POST")
+    error = document["error"]
+    assert (status, error["type"], error["code"]) == (
+        400,
+        "invalid_request_error",
+        "wrong_endpoint",
+    )
+    assert use in error["message"]
 
 
 async def test_a_body_is_capped_while_it_comes(gateway: Gateway) -> None:

@@ -190,7 +190,7 @@ def _hash_so_far(file: BinaryIO) -> hashlib._Hash:
 
 
 class _KeepTokensHome(urllib.request.HTTPRedirectHandler):
-    """Follows redirects without handing a token to another host."""
+    """Follows redirects without handing a token to another host, or to one without TLS."""
 
     def redirect_request(
         self,
@@ -203,17 +203,28 @@ class _KeepTokensHome(urllib.request.HTTPRedirectHandler):
     ) -> urllib.request.Request | None:
         """Return the request for the new place; see the base class."""
         following = super().redirect_request(req, fp, code, msg, headers, newurl)
-        if following is not None and following.host != req.host:
+        downgraded = following is not None and (req.type, following.type) == ("https", "http")
+        if following is not None and (following.host != req.host or downgraded):
             following.remove_header("Authorization")
         return following
+
+
+def open_url(request: urllib.request.Request) -> http.client.HTTPResponse:
+    """Send a request; its token stays with the host it was meant for.
+
+    Raises:
+        OSError: No answer, or one that is an error (`urllib.error.HTTPError`).
+    """
+    opener = urllib.request.build_opener(_KeepTokensHome)
+    answer: http.client.HTTPResponse = opener.open(request, timeout=_TIMEOUT_SECONDS)
+    return answer
 
 
 def _open(item: Download, url: str, have: int) -> http.client.HTTPResponse:
     headers = dict(item.headers) | ({"Range": f"bytes={have}-"} if have else {})
     request = urllib.request.Request(url, headers={"User-Agent": "citadel", **headers})  # noqa: S310 (locks name the scheme)
-    opener = urllib.request.build_opener(_KeepTokensHome)
     try:
-        answer: http.client.HTTPResponse = opener.open(request, timeout=_TIMEOUT_SECONDS)
+        return open_url(request)
     except urllib.error.HTTPError as error:
         error.close()
         if error.code in _TRANSIENT:
@@ -223,4 +234,3 @@ def _open(item: Download, url: str, have: int) -> http.client.HTTPResponse:
         if isinstance(error.reason, TimeoutError | ConnectionResetError):
             raise _TransientError(str(error.reason)) from None
         raise
-    return answer

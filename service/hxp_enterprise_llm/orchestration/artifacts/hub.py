@@ -15,11 +15,9 @@ from typing import Any
 from urllib.parse import quote
 
 from hxp_enterprise_llm.core.exceptions import CitadelError
-from hxp_enterprise_llm.orchestration.artifacts.download import Download
+from hxp_enterprise_llm.orchestration.artifacts.download import Download, open_url
 from hxp_enterprise_llm.orchestration.artifacts.models import wanted
 from hxp_enterprise_llm.schemas.models import Model
-
-_TIMEOUT_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ class Repository:
     def _read(self, path: str) -> str:
         request = urllib.request.Request(f"{_endpoint()}/{path}", headers=_token())  # noqa: S310 (the operator names the hub)
         try:
-            with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310
+            with open_url(request) as answer:
                 content: bytes = answer.read()
         except urllib.error.URLError as error:
             if isinstance(error, urllib.error.HTTPError):

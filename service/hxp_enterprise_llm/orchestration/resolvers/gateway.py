@@ -21,6 +21,8 @@ def resolve(context: Context, host: str) -> GatewayRole:
             "listeners.gateway.tls.enabled: the gateway cannot serve TLS yet",
             next_step="Set it to false, and put a TLS proxy in front where users are not local.",
         )
+    models = environment.models.items()
+    tasks = {model.served_name or name: model.task for name, model in models if model.enabled}
     services, venv = environment.infrastructure_services.api_gateway, venv_ref("gateway")
     return GatewayRole(
         artifacts=(venv,),
@@ -33,7 +35,7 @@ def resolve(context: Context, host: str) -> GatewayRole:
                 host=context.host(host).address, port=environment.port("gateway_metrics")
             ),
             models={
-                name: ServedModel(upstreams=tuple(found))
+                name: ServedModel(upstreams=tuple(found), task=tasks[name])
                 for name, found in upstreams(context).items()
             },
             limits=Limits(max_connections=services.max_connections),

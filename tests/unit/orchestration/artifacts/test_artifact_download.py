@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import errno
 import http.client
+import io
 import threading
+import urllib.request
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -15,6 +17,7 @@ from hxp_enterprise_llm.orchestration.artifacts.download import (
     Download,
     InterruptedFetchError,
     WrongHashError,
+    _KeepTokensHome,
     download,
 )
 from hxp_enterprise_llm.orchestration.artifacts.store import Store
@@ -171,6 +174,24 @@ def test_a_token_does_not_follow_to_another_host(store: Store, server: Any) -> N
     bring(store, sha256, server.base + "/start", headers=headers)
     sent = [seen.get("Authorization") for seen in server.headers]
     assert sent == ["Bearer hf_secret", None]
+
+
+@pytest.mark.parametrize(
+    ("start", "to", "kept"),
+    [
+        ("https://hub.example/a", "https://hub.example/b", True),
+        ("https://hub.example/a", "http://hub.example/b", False),
+        ("https://hub.example/a", "https://cdn.example/b", False),
+        ("https://hub.example/a", "https://hub.example:8443/b", False),
+    ],
+)
+def test_a_token_stays_with_its_host_and_with_tls(start: str, to: str, *, kept: bool) -> None:
+    request = urllib.request.Request(start, headers={"Authorization": "Bearer hf_secret"})
+    following = _KeepTokensHome().redirect_request(
+        request, io.BytesIO(), 302, "Found", http.client.HTTPMessage(), to
+    )
+    assert following is not None
+    assert following.has_header("Authorization") is kept
 
 
 def test_a_full_disk_is_named_and_no_other_source_is_tried(store: Store, server: Any) -> None:

@@ -15,6 +15,8 @@ def test_every_model_is_served_by_its_own_proxy_port() -> None:
         "tiny": ("10.200.0.11:8201",),
         "vectors": ("10.200.0.11:8202",),
     }
+    tasks = {name: model.task for name, model in config.models.items()}
+    assert tasks == {"tiny": "generate", "vectors": "embed"}
 
 
 def test_replicas_are_upstreams_of_one_served_name_and_disabled_models_are_gone() -> None:
