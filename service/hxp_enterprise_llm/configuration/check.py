@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from hxp_enterprise_llm.configuration.diagnostics import Diagnostic, KeyPath, Place
@@ -43,6 +43,23 @@ def check(
         (waived if waivers else found).append(diagnostic)
     found.extend(_diagnostic(REGISTRY[UNUSED], finding, place) for finding in unused(subject, used))
     return Outcome(tuple(found), tuple(waived))
+
+
+def common(outcomes: Iterable[Outcome]) -> Outcome:
+    """Return what all outcomes have: the same rule about the same key, in the first's words."""
+    every = list(outcomes)
+    if not every:
+        return Outcome()
+    return Outcome(
+        _in_all([item.found for item in every]), _in_all([item.waived for item in every])
+    )
+
+
+def _in_all(parts: list[tuple[Diagnostic, ...]]) -> tuple[Diagnostic, ...]:
+    others = [{(item.code, item.path) for item in part} for part in parts[1:]]
+    return tuple(
+        item for item in parts[0] if all((item.code, item.path) in other for other in others)
+    )
 
 
 def _findings(subject: Subject, refused: Collection[KeyPath]) -> Iterator[tuple[Rule, Finding]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from hxp_enterprise_llm.configuration.check import Outcome, check
+from hxp_enterprise_llm.configuration.check import Outcome, check, common
 from hxp_enterprise_llm.configuration.diagnostics import (
     Diagnostic,
     InvalidEnvironmentError,
@@ -21,10 +22,11 @@ from hxp_enterprise_llm.configuration.fields import accepts_null
 from hxp_enterprise_llm.configuration.locks import lock_versions
 from hxp_enterprise_llm.configuration.merge import Origin, Origins, merge, merge_origins, value_at
 from hxp_enterprise_llm.configuration.messages import diagnostics_of, suggest
-from hxp_enterprise_llm.configuration.remainder import pruned, remainder
+from hxp_enterprise_llm.configuration.remainder import pruned, remainders
 from hxp_enterprise_llm.configuration.rules import Subject
 from hxp_enterprise_llm.orchestration.paths import checkout
 from hxp_enterprise_llm.schemas.environment import Environment
+from hxp_enterprise_llm.schemas.hosts import HOST_NAME
 
 
 @dataclass(frozen=True)
@@ -72,21 +74,37 @@ def load(name_or_path: str, *, today: date | None = None) -> LoadedEnvironment:
     path = locate(name_or_path)
     draft = read(path)
     environment, problems = validate(draft)
-    checked, refused = environment, set[KeyPath]()
-    if checked is None:
-        refused = {item.path for item in problems}
-        checked = remainder(draft.data, refused) if refused else None
-    outcome = Outcome()
-    if checked is not None:
-        day = today or datetime.now(tz=UTC).date()
-        outcome = check(Subject(path.stem, checked, day, lock_versions()), draft.place, refused)
-    problems = (*draft.problems, *problems, *outcome.found)
+    refused = {item.path for item in problems}
+    outcome = _judged(draft, environment, refused, today or datetime.now(tz=UTC).date())
+    problems = (*_name_problems(path), *draft.problems, *problems, *outcome.found)
     if environment is None or any(item.severity == "error" for item in problems):
         raise InvalidEnvironmentError(_in_order(problems))
     warnings = tuple(_in_order(problems))
     return LoadedEnvironment(
         path.stem, path, environment, draft.origins, draft, warnings, outcome.waived
     )
+
+
+def _judged(
+    draft: Draft, environment: Environment | None, refused: set[KeyPath], day: date
+) -> Outcome:
+    """Run the rules over the environment, or over what is left of it without its refused keys."""
+    left: tuple[Environment, ...] = (environment,) if environment is not None else ()
+    if refused:
+        left = remainders(draft.data, refused)
+    versions = lock_versions()
+    return common(
+        check(Subject(draft.path.stem, item, day, versions), draft.place, refused) for item in left
+    )
+
+
+def _name_problems(path: Path) -> tuple[Diagnostic, ...]:
+    """Return what is wrong with the environment's name; nothing when there is no such file."""
+    if not path.is_file() or re.fullmatch(HOST_NAME, path.stem):
+        return ()
+    fix = "Rename it: small letters, digits and dashes, 32 at most, such as my-lab.yaml."
+    message = "the file's name is the environment's name, and this is not one."
+    return (Diagnostic("C007", Place(path, 1, 1), (), message, fix),)
 
 
 def locate(name_or_path: str) -> Path:

@@ -34,14 +34,21 @@ _FORMS = {
     r"^[a-z]([a-z0-9-]{0,30}[a-z0-9])?$": "small letters, digits and dashes, such as llm-1",
     r"^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$": "small letters, digits, dots and dashes",
     r"^[0-9a-f]{64}$": "the 64 hex digits of a SHA-256, in quotes",
+    r"^[A-Za-z_][A-Za-z0-9_]{0,127}$": "a name of letters, digits and `_`",
     r"^C\d{3}$": "the id of a rule, such as C210",
 }
 
 
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Return the nearest known word, if one is near."""
+    near = get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return near[0] if near else None
+
+
 def suggest(word: str, known: Iterable[str]) -> str:
     """Return `Did you mean x?` for the nearest known word, or nothing."""
-    near = get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f"Did you mean {near[0]}?" if near else ""
+    near = nearest(word, known)
+    return f"Did you mean {near}?" if near else ""
 
 
 def diagnostics_of(
@@ -62,10 +69,11 @@ def diagnostics_of(
     for item in error.errors(include_input=False, include_url=False):
         by_path.setdefault(path_of(item, data), []).append(item)
     for path, items in by_path.items():
-        code, message, fix = _sentence(items[0], path, model, data)
-        # A union has an error for each of its members.
+        # A union has an error for each of its members; one in our own words says most.
+        told = [item for item in items if item["type"] == "value_error"]
+        code, message, fix = _sentence((told or items)[0], path, model, data)
         wanted = dict.fromkeys(filter(None, map(_wanted, items)))
-        if len(wanted) > 1:
+        if len(wanted) > 1 and not told:
             fix = f"Write {' or '.join(wanted)}."
         yield Diagnostic(code, place(path), path, message, fix)
 
@@ -112,10 +120,22 @@ def _value(item: ErrorDetails, path: KeyPath, model: type[BaseModel], data: Any)
         return "the value is out of bounds.", f"Write {words} {context[name]}."
     if kind == "string_pattern_mismatch":
         return "the text has another form.", _name_fix(item)
+    if kind == "string_too_short":
+        return "the text is too short.", f"Write at least {context['min_length']} characters."
+    if kind == "too_short":
+        return "nothing stands here.", f"Write at least {_number_of(path, context['min_length'])}."
     wanted = _wanted(item)
     if wanted:
         return "the value has the wrong type.", f"Write {wanted}."
     return "the value is refused.", _capital(item["msg"])
+
+
+def _number_of(path: KeyPath, number: int) -> str:
+    """Return `one host` for `hosts`, the key being the name of many."""
+    key = str(path[-1]) if path else ""
+    if number == 1:
+        return f"one {key.removesuffix('s').replace('_', ' ') or 'entry'}"
+    return f"{number} entries"
 
 
 def _wanted(item: ErrorDetails) -> str:

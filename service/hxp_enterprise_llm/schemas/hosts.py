@@ -7,11 +7,13 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from hxp_enterprise_llm.schemas.base import Bytes, CitadelModel
+from hxp_enterprise_llm.schemas.text import Address
 
 RoleName = Literal[
     "vllm", "gateway", "postgres", "redis", "prometheus", "alertmanager", "exporters"
 ]
-HostName = Annotated[str, StringConstraints(pattern=r"^[a-z]([a-z0-9-]{0,30}[a-z0-9])?$")]
+HOST_NAME = r"^[a-z]([a-z0-9-]{0,30}[a-z0-9])?$"
+HostName = Annotated[str, StringConstraints(pattern=HOST_NAME)]
 
 
 class Host(CitadelModel):
@@ -29,7 +31,7 @@ class Host(CitadelModel):
         default=None, description="Memory of one accelerator, such as 80GiB."
     )
     accelerators: int = Field(default=0, ge=0, description="How many accelerators the host has.")
-    address: str | None = Field(
+    address: Address | None = Field(
         default=None, description="Address or name; required by provider ssh, refused by local."
     )
     host_key: str | None = Field(

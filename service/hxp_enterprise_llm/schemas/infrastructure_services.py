@@ -8,13 +8,14 @@ from pydantic import Field
 
 from hxp_enterprise_llm.schemas.base import CitadelModel, Seconds
 from hxp_enterprise_llm.schemas.reference import SecretReference
+from hxp_enterprise_llm.schemas.text import AbsolutePath, Address, WebUrl
 
 
 class ApiGateway(CitadelModel):
     """The gateway: the one door for users."""
 
     port: int = Field(default=8000, ge=1, le=65535, description="TCP port of the gateway.")
-    host: str = Field(
+    host: Address = Field(
         default="0.0.0.0",  # noqa: S104 - the one door for users, by design
         description="Address that it binds on its host.",
     )
@@ -45,7 +46,7 @@ class Monitoring(CitadelModel):
         default=15.0, gt=0, description="Seconds between two scrapes."
     )
     alerting_enabled: bool = Field(default=True, description="Whether alerts are evaluated.")
-    alert_webhook_url: str | None = Field(
+    alert_webhook_url: WebUrl | None = Field(
         default=None, description="Where Alertmanager posts alerts as JSON; nowhere when absent."
     )
     alert_webhook_token: SecretReference | None = Field(
@@ -59,7 +60,7 @@ class Monitoring(CitadelModel):
 class Configuration(CitadelModel):
     """The configuration of services on their hosts."""
 
-    config_path: str = Field(
+    config_path: AbsolutePath = Field(
         default="/opt/citadel/config", description="Folder of configuration on hosts."
     )
     environment: str | None = Field(
@@ -80,16 +81,16 @@ class Configuration(CitadelModel):
 class Storage(CitadelModel):
     """Paths of models, data, cache and backups on hosts (H-06)."""
 
-    model_storage_path: str = Field(
+    model_storage_path: AbsolutePath = Field(
         default="/opt/models", description="Folder of weights on hosts."
     )
-    data_storage_path: str = Field(
+    data_storage_path: AbsolutePath = Field(
         default="/opt/data", description="Folder of the stores' data on hosts."
     )
-    cache_storage_path: str = Field(
+    cache_storage_path: AbsolutePath = Field(
         default="/opt/cache", description="Folder of what can be made again, on hosts."
     )
-    backup_storage_path: str = Field(
+    backup_storage_path: AbsolutePath = Field(
         default="/opt/backups", description="Folder of backups on hosts."
     )
     max_storage_gb: int = Field(

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from hxp_enterprise_llm.schemas.base import CitadelModel, Seconds
 from hxp_enterprise_llm.schemas.reference import SecretReference
+from hxp_enterprise_llm.schemas.text import DatabaseName, DatabaseUser, KeyPrefix
 
 
 class Database(CitadelModel):
@@ -16,8 +17,8 @@ class Database(CitadelModel):
         description="Derived from the host with role postgres; refused when it differs.",
     )
     port: int = Field(default=5433, ge=1, le=65535, description="TCP port.")
-    database: str = Field(default="citadel_ai", description="Name of the database.")
-    user: str = Field(default="citadel_admin", description="Owner of the database.")
+    database: DatabaseName = Field(default="citadel_ai", description="Name of the database.")
+    user: DatabaseUser = Field(default="citadel_admin", description="Owner of the database.")
     password: SecretReference = Field(
         default="generated:postgres/citadel_admin", description="Password of that owner."
     )
@@ -60,7 +61,7 @@ class Cache(CitadelModel):
     connection_pool_size: int = Field(default=10, ge=1, description="Connections a client pool.")
     max_connections: int = Field(default=50, ge=1, description="Connections of the server.")
     timeout: Seconds = Field(default=30.0, gt=0, description="Seconds that a call may take.")
-    key_prefix: str = Field(default="citadel:", description="Start of every key's name.")
+    key_prefix: KeyPrefix = Field(default="citadel:", description="Start of every key's name.")
     ttl_default: Seconds = Field(
         default=3600.0, gt=0, description="Seconds that an entry lives when nothing else is said."
     )

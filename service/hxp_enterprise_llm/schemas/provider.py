@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from hxp_enterprise_llm.schemas.base import CitadelModel
+from hxp_enterprise_llm.schemas.text import JumpHost, KeyFile, SshUser
 
 
 class LocalProvider(CitadelModel):
@@ -34,10 +35,12 @@ class SshProvider(CitadelModel):
     """Hosts exist already; they are checked and recorded, never made or destroyed."""
 
     kind: Literal["ssh"] = Field(description="Hosts that exist already.")
-    user: str = Field(description="Account on every host that may become root without a password.")
+    user: SshUser = Field(
+        description="Account on every host that may become root without a password."
+    )
     port: int = Field(default=22, ge=1, le=65535, description="TCP port of SSH.")
-    identity_file: str = Field(description="Private key, absolute or relative to the checkout.")
-    bastion: str | None = Field(default=None, description="`user@host:port` to jump through.")
+    identity_file: KeyFile = Field(description="Private key, absolute or relative to the checkout.")
+    bastion: JumpHost | None = Field(default=None, description="`user@host:port` to jump through.")
 
 
 Provider = Annotated[LocalProvider | SshProvider, Field(discriminator="kind")]

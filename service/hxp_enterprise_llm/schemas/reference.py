@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, WithJsonSchema
 
-_FORM = re.compile(r"(vault|file|env|generated):\S+")
+_FORM = re.compile(r"(vault|file|env|generated):[^\s\"'\\\x00-\x1f\x7f]+")
 
 
 def _check(value: str) -> str:

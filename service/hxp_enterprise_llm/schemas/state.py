@@ -5,16 +5,17 @@ from __future__ import annotations
 from pydantic import Field
 
 from hxp_enterprise_llm.schemas.base import CitadelModel
+from hxp_enterprise_llm.schemas.text import Locator
 
 
 class State(CitadelModel):
     """Backend and secrets provider of Pulumi for this environment."""
 
-    backend: str | None = Field(
+    backend: Locator | None = Field(
         default=None,
         description="Pulumi backend URL, such as s3://bucket; `.citadel/` when absent.",
     )
-    secrets_provider: str = Field(
+    secrets_provider: Locator = Field(
         default="passphrase",
         description="Pulumi secrets provider: passphrase, awskms://…, hashivault://…",
     )

@@ -66,6 +66,22 @@ _READABLE_FLAGS = frozenset(
         "max_num_queued_tokens",
     }
 )
+_AT_LEAST_ONE = frozenset(
+    {
+        "max_model_len",
+        "max_num_seqs",
+        "max_num_batched_tokens",
+        "kv_cache_memory_bytes",
+        "block_size",
+        "tensor_parallel_size",
+        "pipeline_parallel_size",
+        "data_parallel_size",
+        "api_server_count",
+        "max_loras",
+        "max_lora_rank",
+    }
+)
+_SHARES = frozenset({"gpu_memory_utilization"})
 _WANTED = {
     "int": "a whole number",
     "float": "a number",
@@ -182,6 +198,31 @@ def _is_json(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+@rule(
+    "C109",
+    "Lengths, counts and sizes of vLLM are 1 or more, and shares are above 0 and at most 1.",
+    "vLLM refuses them when it starts, or serves nobody. `max_model_len` may also be -1 or auto: "
+    "as much as fits.",
+)
+def out_of_bounds(subject: Subject) -> Iterator[Finding]:
+    """Find numbers that no engine can work with."""
+    message = "the number is out of bounds."
+    for path, argument, value in _arguments(subject):
+        number = _number(value)
+        if number is None or (argument == "max_model_len" and number == -1):
+            continue
+        if argument in _AT_LEAST_ONE and number < 1:
+            yield Finding(path, message, "Write 1 or more.")
+        elif argument in _SHARES and not 0 < number <= 1:
+            yield Finding(path, message, "Write a share above 0 and at most 1, such as 0.9.")
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, str) and _READABLE.fullmatch(value):
+        return float(value.rstrip("kmgtKMGT"))
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 @rule(

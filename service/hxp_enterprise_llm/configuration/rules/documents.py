@@ -31,5 +31,10 @@ for _identity, _title, _why in (
         "Every value has the type and the bounds of its key.",
         "Sizes are written as 8GiB, durations as 30s, secrets as references.",
     ),
+    (
+        "C007",
+        "The file's name is a name for hosts.",
+        "It is the environment's name, a part of the names of containers, networks and stacks.",
+    ),
 ):
     add(Rule(_identity, _title, _why, "error", waivable=False, check=None))

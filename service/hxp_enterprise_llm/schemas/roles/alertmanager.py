@@ -6,6 +6,7 @@ from pydantic import Field
 
 from hxp_enterprise_llm.schemas.reference import SecretReference
 from hxp_enterprise_llm.schemas.roles.role import RoleData
+from hxp_enterprise_llm.schemas.text import AbsolutePath
 
 
 class AlertmanagerRole(RoleData):
@@ -14,7 +15,7 @@ class AlertmanagerRole(RoleData):
     packages: tuple[str, ...] = ("prometheus-alertmanager",)
     address: str = Field(description="Address of the host that Alertmanager binds.")
     port: int = Field(default=9093, ge=1, le=65535, description="TCP port.")
-    data: str = Field(
+    data: AbsolutePath = Field(
         default="/opt/data/alertmanager", description="Volume of silences and of what was sent."
     )
     webhook_url: str | None = Field(

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from hxp_enterprise_llm.schemas.base import CitadelModel
 from hxp_enterprise_llm.schemas.roles.role import RoleData
+from hxp_enterprise_llm.schemas.text import AbsolutePath
 
 
 class Journal(CitadelModel):
@@ -26,7 +27,7 @@ class BaseRole(RoleData):
     """Paths, journal, kernel settings, time and the host's exporter."""
 
     packages: tuple[str, ...] = ("prometheus-node-exporter",)
-    paths: tuple[str, ...] = Field(description="Directories of every host (H-06).")
+    paths: tuple[AbsolutePath, ...] = Field(description="Directories of every host (H-06).")
     shared_kernel: bool = Field(
         description="A container: kernel settings and clock are not its own, and are left alone."
     )

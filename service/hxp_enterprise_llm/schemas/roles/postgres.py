@@ -6,6 +6,7 @@ from pydantic import Field
 
 from hxp_enterprise_llm.schemas.reference import SecretReference
 from hxp_enterprise_llm.schemas.roles.role import RoleData
+from hxp_enterprise_llm.schemas.text import AbsolutePath, DatabaseName, DatabaseUser
 
 
 class PostgresRole(RoleData):
@@ -14,11 +15,11 @@ class PostgresRole(RoleData):
     packages: tuple[str, ...] = ("postgresql-15",)
     address: str = Field(description="Address of the host; the server also listens on loopback.")
     port: int = Field(default=5433, ge=1, le=65535, description="TCP port.")
-    data: str = Field(
+    data: AbsolutePath = Field(
         default="/opt/data/postgres", description="Volume; the cluster lies in its folder `15`."
     )
-    database: str = Field(description="Database that is made for the gateway.")
-    user: str = Field(description="Owner of the database; the only one who may enter it.")
+    database: DatabaseName = Field(description="Database that is made for the gateway.")
+    user: DatabaseUser = Field(description="Owner of the database; the only one who may enter it.")
     password: SecretReference = Field(description="Reference to the owner's password.")
     monitor_user: str = Field(
         default="citadel_monitor", description="Role of the exporter; has pg_monitor, no data."

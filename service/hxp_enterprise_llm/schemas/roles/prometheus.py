@@ -6,6 +6,7 @@ from pydantic import Field
 
 from hxp_enterprise_llm.schemas.base import CitadelModel
 from hxp_enterprise_llm.schemas.roles.role import RoleData
+from hxp_enterprise_llm.schemas.text import AbsolutePath
 
 
 class Target(CitadelModel):
@@ -31,7 +32,7 @@ class PrometheusRole(RoleData):
     packages: tuple[str, ...] = ("prometheus",)
     address: str = Field(description="Address of the host that Prometheus binds.")
     port: int = Field(default=9090, ge=1, le=65535, description="TCP port.")
-    data: str = Field(default="/opt/data/prometheus", description="Volume of the samples.")
+    data: AbsolutePath = Field(default="/opt/data/prometheus", description="Volume of the samples.")
     retention_days: int = Field(default=30, ge=1, description="Days that samples are kept.")
     scrape_interval_s: int = Field(default=15, ge=1, description="Seconds between two scrapes.")
     jobs: tuple[ScrapeJob, ...] = Field(description="Every daemon of the environment.")

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from hxp_enterprise_llm.schemas.reference import SecretReference
 from hxp_enterprise_llm.schemas.roles.role import RoleData
+from hxp_enterprise_llm.schemas.text import AbsolutePath
 
 
 class RedisRole(RoleData):
@@ -14,7 +15,9 @@ class RedisRole(RoleData):
     packages: tuple[str, ...] = ("redis-server", "redis-tools")
     address: str = Field(description="Address of the host; the server also listens on loopback.")
     port: int = Field(default=6379, ge=1, le=65535, description="TCP port.")
-    data: str = Field(default="/opt/data/redis", description="Volume of the append-only file.")
+    data: AbsolutePath = Field(
+        default="/opt/data/redis", description="Volume of the append-only file."
+    )
     password: SecretReference = Field(description="Reference to the password of user `default`.")
     monitor_user: str = Field(
         default="citadel_monitor", description="User of the exporter; reads no key."

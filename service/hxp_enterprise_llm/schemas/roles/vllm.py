@@ -10,6 +10,7 @@ from hxp_enterprise_llm.schemas.artifacts import ArtifactRef
 from hxp_enterprise_llm.schemas.base import CitadelModel
 from hxp_enterprise_llm.schemas.models import EngineValue
 from hxp_enterprise_llm.schemas.roles.role import RoleData
+from hxp_enterprise_llm.schemas.text import AbsolutePath, VariableName, VariableValue
 
 Accelerator = Literal["cpu", "cuda", "rocm"]
 
@@ -24,7 +25,9 @@ class VllmInstance(CitadelModel):
     arguments: dict[str, EngineValue] = Field(
         description="All of vLLM's arguments by their long name with dashes: its config file."
     )
-    environment: dict[str, str] = Field(description="Variables of the engine; no secret.")
+    environment: dict[VariableName, VariableValue] = Field(
+        description="Variables of the engine; no secret."
+    )
     start_timeout: int = Field(description="Seconds until /health must answer.")
     stop_timeout: int = Field(
         description="Seconds from SIGTERM to SIGKILL: the drain and 30 s more."
@@ -42,8 +45,10 @@ class VllmRole(RoleData):
     devices: tuple[str, ...] = Field(
         default=(), description="Device nodes of the accelerators, as systemd's DeviceAllow."
     )
-    venv: str = Field(description="Folder of vLLM's virtual environment.")
-    cache: str = Field(description="Folder of what vLLM compiles; mode 0700, it is executed.")
+    venv: AbsolutePath = Field(description="Folder of vLLM's virtual environment.")
+    cache: AbsolutePath = Field(
+        description="Folder of what vLLM compiles; mode 0700, it is executed."
+    )
     instances: tuple[VllmInstance, ...] = Field(default=(), description="The engines.")
     bind: tuple[str, ...] = Field(description="Addresses that the proxy listens on.")
     proxy_metrics_port: int = Field(description="Port of the proxy's own metrics.")
