@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tarfile
 import tempfile
 from pathlib import Path
@@ -38,10 +39,16 @@ class ActionModule(ActionBase):
             return {"changed": False}
         items = [{"kind": ref.kind, "path": ref.path, "view": ref.view} for ref in missing]
         arguments: dict[str, Any] = {"artifacts": items}
+        mended = False
         if variables.get("citadel_store") == "copied" and not self._task.check_mode:
-            arguments["archives"] = self._copy([*(ref.view for ref in missing), UV], variables)
+            views = [*(ref.view for ref in missing), UV]
+            digests = {view: digest(cache() / "store" / view) for view in views}
+            answer = self._lacking(digests, variables)
+            mended = bool(answer["changed"])
+            arguments["archives"] = self._copy(answer["lacking"])
+            arguments["digests"] = digests
         done: dict[str, Any] = self._call(arguments, variables)
-        return done
+        return {**done, "changed": bool(done.get("changed")) or mended}
 
     def _call(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         done: dict[str, Any] = self._execute_module(
@@ -49,16 +56,19 @@ class ActionModule(ActionBase):
         )
         return done
 
-    def _copy(self, views: list[str], variables: dict[str, Any]) -> dict[str, str]:
-        """Send what the host's store lacks; return view → path of its archive on the host."""
-        answer = self._call({"lacking": views}, variables)
+    def _lacking(self, digests: dict[str, str], variables: dict[str, Any]) -> dict[str, Any]:
+        answer = self._call({"lacking": digests}, variables)
         if answer.get("failed"):
             raise CitadelError(str(answer.get("msg")))
+        return answer
+
+    def _copy(self, views: list[str]) -> dict[str, str]:
+        """Send what the host's store lacks; return view → path of its archive on the host."""
         folder = self._make_tmp_path()
         sent = {}
-        for number, view in enumerate(answer["lacking"]):
+        for number, view in enumerate(views):
             with tempfile.NamedTemporaryFile(suffix=".tar") as file:
-                _pack(cache() / "store" / view, Path(file.name))
+                pack(cache() / "store" / view, Path(file.name))
                 sent[view] = self._transfer_file(
                     file.name, self._connection._shell.join_path(folder, f"{number}.tar")
                 )
@@ -69,14 +79,36 @@ def _wanted(data: dict[str, Any]) -> tuple[ArtifactRef, ...]:
     return tuple(ArtifactRef.model_validate(item) for item in data["artifacts"])
 
 
-def _pack(source: Path, target: Path) -> None:
-    if not source.exists():
+def digest(source: Path) -> str:
+    """Return the SHA-256 that the host checks what it gets against: of a program, of a manifest.
+
+    Raises:
+        CitadelError: The store has no such view.
+    """
+    path = source / "manifest.json" if source.is_dir() else source
+    if not path.is_file():
         raise CitadelError(
             f"{source} is not in the store", next_step="run: citadel artifacts fetch NAME"
         )
+    with path.open("rb") as file:
+        found = hashlib.sha256()
+        for block in iter(lambda: file.read(1 << 20), b""):
+            found.update(block)
+    return found.hexdigest()
+
+
+def pack(source: Path, target: Path) -> None:
+    """Write a view or a program into a tar file that says nothing of the operator's users."""
     with tarfile.open(target, "w") as tar:
         if source.is_dir():
             for path in sorted(source.iterdir()):
-                tar.add(path, arcname=path.name)
+                tar.add(path, arcname=path.name, filter=_anonymous)
         else:
-            tar.add(source, arcname=source.name)
+            tar.add(source, arcname=source.name, filter=_anonymous)
+
+
+def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    member.uid = member.gid = 0
+    member.uname = member.gname = ""
+    member.mode &= 0o755
+    return member

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ansible.module_utils import citadel_venv
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.citadel_bundle import artifacts
+from ansible.module_utils.citadel_bundle import artifacts, store
 from ansible.module_utils.citadel_bundle.system import BundleError, Host
 
 
@@ -13,17 +13,20 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "artifacts": {"type": "list", "elements": "dict", "default": []},
-            "lacking": {"type": "list", "elements": "str"},
+            "lacking": {"type": "dict"},
             "archives": {"type": "dict", "default": {}},
+            "digests": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )
     given, host = module.params, Host()
     try:
         if given["lacking"] is not None:
-            module.exit_json(changed=False, lacking=artifacts.lacking(host, given["lacking"]))
+            mended = [] if module.check_mode else store.repair(host)
+            lacking = store.lacking(host, given["lacking"])
+            module.exit_json(changed=bool(mended), lacking=lacking, mended=mended[:20])
         if given["archives"]:
-            artifacts.receive(host, given["archives"])
+            store.receive(host, given["archives"], given["digests"])
         result = artifacts.place(
             host, given["artifacts"], citadel_venv.build, check=module.check_mode
         )

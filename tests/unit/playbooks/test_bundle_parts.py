@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import fcntl
 import hashlib
 import http.server
 import json
-import tarfile
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from citadel_bundle import artifacts, health, lock, packages, state
+from citadel_bundle import apply, artifacts, health, lock, packages, state, store
 from citadel_bundle.system import BundleError, Done, Host
-from fake_host import FakeSystemd
+from fake_host import FakeSystemd, bundle, file
 
 UNIT = {"name": "citadel-demo.service"}
 
@@ -69,13 +70,39 @@ def test_a_unit_that_failed_ends_the_wait_at_once_with_its_journal(
         health.wait(running, UNIT | {"health": {"tcp": 1, "timeout": 1e9}})
 
 
+def crashed(host: Host, times: int) -> Host:
+    def run(command: Sequence[str], timeout: float) -> Done:
+        done = host.run(command, timeout)
+        return Done(done.code, done.output.replace("NRestarts=0", f"NRestarts={times}"))
+
+    return dataclasses.replace(host, run=run)
+
+
+def test_only_crashes_since_the_change_speak_against_a_unit(running: Host) -> None:
+    health.wait(crashed(running, 5), UNIT, 5)
+    with pytest.raises(BundleError, match="failed"):
+        health.wait(crashed(running, 5), UNIT, 2)
+
+
+def test_a_count_that_began_anew_is_counted_from_zero(running: Host) -> None:
+    with pytest.raises(BundleError, match="failed"):
+        health.wait(crashed(running, 3), UNIT, 4)
+
+
+def test_a_reload_of_a_unit_that_crashed_long_ago_is_applied(host: Host) -> None:
+    for number in (1, 2):
+        content = bundle(file("a.conf", f"{number}\n", on_change="reload"))
+        done = apply.apply(crashed(host, 5 if number == 2 else 0), content, {})
+        assert done["changed"]
+
+
 def test_a_unit_that_never_starts_says_in_which_state_it_is(host: Host) -> None:
     with pytest.raises(BundleError, match="it is inactive"):
         health.wait(host, UNIT)
 
 
 def test_a_lock_that_is_held_names_its_holder(host: Host) -> None:
-    folder = host.path("/run/lock/citadel")
+    folder = host.path(lock.FOLDER)
     folder.mkdir(parents=True)
     with (folder / "demo.lock").open("w") as held:
         held.write("4711")
@@ -83,6 +110,41 @@ def test_a_lock_that_is_held_names_its_holder(host: Host) -> None:
         fcntl.flock(held, fcntl.LOCK_EX)
         with pytest.raises(BundleError, match="process 4711"), lock.exclusive(host, "demo"):
             pass
+
+
+def test_the_place_of_the_locks_is_closed_to_others(host: Host) -> None:
+    host.path(lock.FOLDER).mkdir(parents=True, mode=0o777)
+    with lock.exclusive(host, "demo"):
+        assert host.path(lock.FOLDER).stat().st_mode & 0o777 == 0o700
+        assert (host.path(lock.FOLDER) / "demo.lock").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_lock_does_not_follow_a_link(host: Host) -> None:
+    host.path(lock.FOLDER).mkdir(parents=True)
+    victim = host.root / "victim"
+    victim.write_text("precious")
+    (host.path(lock.FOLDER) / "demo.lock").symlink_to(victim)
+    with pytest.raises(BundleError, match="cannot be opened"), lock.exclusive(host, "demo"):
+        pass
+    assert victim.read_text() == "precious"
+
+
+def test_a_link_in_place_of_the_folder_of_locks_is_refused(host: Host) -> None:
+    (host.root / "elsewhere").mkdir()
+    host.path("/run").mkdir()
+    host.path(lock.FOLDER).symlink_to(host.root / "elsewhere")
+    with pytest.raises(BundleError, match="not a folder of root"), lock.exclusive(host, "demo"):
+        pass
+    assert not list((host.root / "elsewhere").iterdir())
+
+
+def test_a_folder_of_locks_that_is_somebody_elses_is_refused(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.path(lock.FOLDER).mkdir(parents=True)
+    monkeypatch.setattr(os, "geteuid", lambda: 4711)
+    with pytest.raises(BundleError, match="not a folder of root"), lock.exclusive(host, "demo"):
+        pass
 
 
 STATUS = """Package: redis-server
@@ -100,13 +162,14 @@ class Apt:
 
     def __init__(self, root: Path, code: int = 0) -> None:
         self.root, self.code = root, code
+        self.policy = root / "usr/sbin/policy-rc.d"
         self.commands: list[str] = []
         self.denied: list[bool] = []
 
     def __call__(self, command: Sequence[str], timeout: float) -> Done:
         self.commands.append(" ".join(command))
-        self.denied.append((self.root / "usr/sbin/policy-rc.d").exists())
-        return Done(self.code, "E: Unable to locate package")
+        self.denied.append(self.policy.exists())
+        return Done(self.code if command[0] == "apt-get" else 0, "E: Unable to locate package")
 
 
 @pytest.fixture
@@ -122,8 +185,9 @@ def test_only_what_is_missing_is_installed_and_no_daemon_starts(debian: Path) ->
     done = packages.install(Host(debian, apt), ["redis-server", "gone"])
     assert done == {"changed": True, "packages": ["gone"]}
     assert apt.commands[0].startswith("apt-get -q update")
-    assert apt.commands[1].endswith(" gone")
-    assert apt.denied == [False, True]
+    assert apt.commands[1] == "dpkg --force-confold --configure -a"
+    assert apt.commands[2].endswith(" gone")
+    assert apt.denied == [False, True, True]
     assert not (debian / "usr/sbin/policy-rc.d").exists()
 
 
@@ -145,6 +209,42 @@ def test_a_failed_install_shows_what_apt_said(debian: Path) -> None:
     assert not (debian / "usr/sbin/policy-rc.d").exists()
 
 
+def test_the_policy_that_a_killed_run_left_is_removed(debian: Path) -> None:
+    apt = Apt(debian)
+    apt.policy.write_text(state.DENY)
+    assert state.cut_off(Host(debian))
+    assert packages.install(Host(debian, apt), ["redis-server"])["changed"]
+    assert not apt.policy.exists()
+    assert not state.cut_off(Host(debian))
+    assert apt.commands == []
+
+
+def test_a_policy_of_the_operator_stays(debian: Path) -> None:
+    apt = Apt(debian)
+    apt.policy.write_text("#!/bin/sh\nexit 101\n")
+    packages.install(Host(debian, apt), ["gone"])
+    assert apt.policy.read_text() == "#!/bin/sh\nexit 101\n"
+
+
+def test_what_a_killed_dpkg_left_is_finished_with_no_daemon_started(debian: Path) -> None:
+    (debian / "var/lib/dpkg/updates").mkdir()
+    (debian / "var/lib/dpkg/updates/0001").touch()
+    apt = Apt(debian)
+    assert packages.install(Host(debian, apt), ["redis-server"])["changed"]
+    assert apt.commands == ["dpkg --force-confold --configure -a"]
+    assert apt.denied == [True]
+    assert not apt.policy.exists()
+
+
+def test_after_a_killed_install_the_state_read_holds_no_packages(debian: Path) -> None:
+    (debian / "etc").mkdir()
+    for name in ("passwd", "group"):
+        (debian / "etc" / name).touch()
+    assert "redis-server" in state.read(Host(debian), b"nonce")["packages"]
+    (debian / "usr/sbin/policy-rc.d").write_text(state.DENY)
+    assert state.read(Host(debian), b"nonce")["packages"] == {}
+
+
 VENV = {"kind": "venv", "path": "/opt/citadel/venvs/web-1", "view": "wheels/web-1"}
 MODEL = {"kind": "model", "path": "/opt/models/tiny-1", "view": "models/tiny-1"}
 
@@ -163,9 +263,8 @@ def publish(root: Path, view: str, content: bytes, digest: str = "") -> Path:
 
 
 def test_an_environment_is_built_and_a_model_linked(host: Host) -> None:
-    store = host.path(artifacts.STORE)
-    publish(store, VENV["view"], b"wheels")
-    publish(store, MODEL["view"], b"weights")
+    publish(host.path(store.STORE), VENV["view"], b"wheels")
+    publish(host.path(store.STORE), MODEL["view"], b"weights")
     built = []
 
     def build(*words: str) -> bool:
@@ -175,7 +274,7 @@ def test_an_environment_is_built_and_a_model_linked(host: Host) -> None:
     assert artifacts.place(host, [VENV, MODEL], build)["changed"]
     assert built == [(VENV["view"], str(host.path(VENV["path"])))]
     target = host.path(MODEL["path"]).readlink()
-    assert str(target) == f"{artifacts.STORE}/{MODEL['view']}"
+    assert str(target) == f"{store.STORE}/{MODEL['view']}"
 
 
 def test_an_environment_that_is_complete_is_not_built_again(host: Host) -> None:
@@ -193,36 +292,3 @@ def test_check_mode_names_what_is_missing_and_builds_nothing(host: Host) -> None
 def test_what_the_store_lacks_is_an_error_with_the_command(host: Host) -> None:
     with pytest.raises(BundleError, match="citadel artifacts fetch"):
         artifacts.place(host, [VENV], never)
-
-
-def pack(folder: Path) -> str:
-    archive = folder.with_suffix(".tar")
-    with tarfile.open(archive, "w") as tar:
-        for path in sorted(folder.iterdir()):
-            tar.add(path, arcname=path.name)
-    return str(archive)
-
-
-def test_a_copied_view_is_checked_and_put_into_the_store(host: Host, tmp_path: Path) -> None:
-    archive = pack(publish(tmp_path / "away", MODEL["view"], b"weights"))
-    assert artifacts.lacking(host, [MODEL["view"], "bin/uv"]) == [MODEL["view"], "bin/uv"]
-    artifacts.receive(host, {MODEL["view"]: archive})
-    assert (host.path(artifacts.STORE) / MODEL["view"] / "data").read_bytes() == b"weights"
-    assert artifacts.lacking(host, [MODEL["view"]]) == []
-
-
-def test_a_copied_view_with_a_wrong_hash_is_refused_and_not_kept(
-    host: Host, tmp_path: Path
-) -> None:
-    archive = pack(publish(tmp_path / "away", MODEL["view"], b"weights", "0" * 64))
-    with pytest.raises(BundleError, match="another SHA-256"):
-        artifacts.receive(host, {MODEL["view"]: archive})
-    assert artifacts.lacking(host, [MODEL["view"]]) == [MODEL["view"]]
-
-
-def test_a_copied_archive_cannot_leave_the_store(host: Host, tmp_path: Path) -> None:
-    archive = tmp_path / "evil.tar"
-    with tarfile.open(archive, "w") as tar:
-        tar.addfile(tarfile.TarInfo("../evil"))
-    with pytest.raises(BundleError, match="only plain files"):
-        artifacts.receive(host, {MODEL["view"]: str(archive)})

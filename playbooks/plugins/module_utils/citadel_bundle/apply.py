@@ -163,7 +163,10 @@ def _gate(host: Host, planned: Plan) -> None:
     for unit in planned.bundle["units"]:
         if unit["name"] in planned.actions:
             host.step(f"gate {unit['name']}")
-            health.wait(host, unit)
+            # A start or a restart begins with a fresh count, a reload keeps it.
+            reloaded = planned.actions[unit["name"]] == "reload"
+            before = units.crashes(planned.states.get(unit["name"], {})) if reloaded else 0
+            health.wait(host, unit, before)
 
 
 def _redact(text: str, credentials: Mapping[str, str]) -> str:

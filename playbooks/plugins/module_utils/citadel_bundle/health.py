@@ -16,8 +16,13 @@ _STEADY = 0.5
 _CRASHES = 3
 
 
-def wait(host: Host, unit: dict[str, Any]) -> None:
+def wait(host: Host, unit: dict[str, Any], crashes: int = 0) -> None:
     """Return when a unit is up and healthy.
+
+    Args:
+        host: Where.
+        unit: Its name and health check.
+        crashes: What systemd had counted before the change; only later ones speak against it.
 
     Raises:
         BundleError: It failed, kept crashing or was not healthy in time; with its journal.
@@ -29,7 +34,7 @@ def wait(host: Host, unit: dict[str, Any]) -> None:
     why = "it did not become active"
     while host.clock() < deadline:
         state = units.show(host, [name])[name]
-        _refuse_crash(host, name, state)
+        _refuse_crash(host, name, state, crashes)
         if state.get("ActiveState") != "active":
             since, why = None, f"it is {state.get('ActiveState')} ({state.get('SubState')})"
         else:
@@ -43,9 +48,11 @@ def wait(host: Host, unit: dict[str, Any]) -> None:
     )
 
 
-def _refuse_crash(host: Host, name: str, state: dict[str, str]) -> None:
+def _refuse_crash(host: Host, name: str, state: dict[str, str], before: int) -> None:
     failed = state.get("ActiveState") == "failed"
-    if failed or int(state.get("NRestarts") or 0) >= _CRASHES:
+    counted = units.crashes(state)
+    # A count below the old one began anew: systemd sets it back when a unit is started by hand.
+    if failed or counted - (before if counted >= before else 0) >= _CRASHES:
         result = state.get("Result", "unknown")
         raise BundleError(f"{name} failed ({result})\n{units.journal(host, name)}")
 

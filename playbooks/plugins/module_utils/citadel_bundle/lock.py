@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
 
 from .system import BundleError, Host
 
+FOLDER = "/run/citadel"
 _PAUSE = 0.2
 
 
@@ -17,11 +21,10 @@ def exclusive(host: Host, name: str, wait: float = 60) -> Iterator[None]:
     """Hold the lock of a service.
 
     Raises:
-        BundleError: Another process held it all the time; the text names it.
+        BundleError: Another process held it all the time; the text names it. Or somebody else owns
+            the place of the locks.
     """
-    folder = host.path("/run/lock/citadel")
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{name}.lock").open("a+") as file:
+    with _open(_folder(host) / f"{name}.lock") as file:
         deadline = host.clock() + wait
         while True:
             try:
@@ -40,3 +43,24 @@ def exclusive(host: Host, name: str, wait: float = 60) -> Iterator[None]:
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+def _folder(host: Host) -> Path:
+    """Return the folder of the locks: ours alone, so that nobody can plant a link in it."""
+    folder = host.path(FOLDER)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+        raise BundleError(f"{FOLDER} is not a folder of root; see who made it, then remove it")
+    folder.chmod(0o700)
+    return folder
+
+
+def _open(path: Path) -> IO[str]:
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise BundleError(f"the lock {path} cannot be opened: {error.strerror}") from None
+    return os.fdopen(handle, "r+")

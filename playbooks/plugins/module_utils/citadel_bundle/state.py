@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import changes, facts, journal, manifest, units
+from . import changes, facts, journal, manifest, store, units
 from .system import Host
 
+POLICY = "/usr/sbin/policy-rc.d"
+DENY = "#!/bin/sh\n# Put here by Citadel while it installs packages.\nexit 101\n"
 _STATUS = "/var/lib/dpkg/status"
+_UPDATES = "/var/lib/dpkg/updates"
 
 
 def read(host: Host, nonce: bytes) -> dict[str, Any]:
@@ -19,9 +22,10 @@ def read(host: Host, nonce: bytes) -> dict[str, Any]:
     return {
         "services": found,
         "units": states,
-        "packages": packages(host),
+        # After an install that was cut off every role asks the host, which then mends it.
+        "packages": {} if cut_off(host) else packages(host),
         "users": users(host),
-        "artifacts": artifacts(host),
+        "artifacts": artifacts(host) if store.trusted(host) else [],
     }
 
 
@@ -56,6 +60,23 @@ def packages(host: Host) -> dict[str, str]:
             if name and version:
                 found[name] = version
     return found
+
+
+def cut_off(host: Host) -> bool:
+    """Say whether an install was killed: our policy file is still there, or dpkg was at work."""
+    return policy_is_ours(host) or dpkg_interrupted(host)
+
+
+def policy_is_ours(host: Host) -> bool:
+    """Say whether the file that keeps daemons from starting is the one that installs put there."""
+    policy = host.path(POLICY)
+    return policy.is_file() and policy.read_text(errors="replace") == DENY
+
+
+def dpkg_interrupted(host: Host) -> bool:
+    """Say what apt would say: dpkg has notes that it did not take over into its status file."""
+    updates = host.path(_UPDATES)
+    return updates.is_dir() and any(path.name.isdigit() for path in updates.iterdir())
 
 
 def _field(block: str, name: str) -> str | None:

@@ -25,12 +25,17 @@ def show(host: Host, names: Sequence[str]) -> dict[str, dict[str, str]]:
         dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
         for block in done.output.strip().split("\n\n")
     ]
-    return dict(zip(names, blocks, strict=False))
+    return dict(zip(names, blocks))
 
 
 def runs(state: dict[str, str]) -> bool:
     """Say whether a unit is up or on its way."""
     return state.get("ActiveState") in ("active", "activating", "reloading")
+
+
+def crashes(state: dict[str, str]) -> int:
+    """Return how often systemd has restarted a unit by itself."""
+    return int(state.get("NRestarts") or 0)
 
 
 def enabled(state: dict[str, str]) -> bool:
