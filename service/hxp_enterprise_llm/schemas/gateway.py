@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from hxp_enterprise_llm.schemas.base import Bytes, CitadelModel, Seconds
+from hxp_enterprise_llm.schemas.text import Address, ServedName
 
 UpstreamAddress = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.-]+:[0-9]{1,5}$")]
 CredentialName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]+$")]
@@ -16,7 +17,7 @@ Task = Literal["generate", "embed"]
 class Listen(CitadelModel):
     """An address and a port to listen on."""
 
-    host: str = Field(default="127.0.0.1", description="IPv4 address to bind.")
+    host: Address = Field(default="127.0.0.1", description="IPv4 address to bind.")
     port: int = Field(ge=1, le=65535, description="TCP port.")
 
 
@@ -89,7 +90,7 @@ class GatewayConfig(CitadelModel):
     credential: CredentialName = Field(
         default="key", description="Name of the file with the key in $CREDENTIALS_DIRECTORY."
     )
-    models: dict[str, ServedModel] = Field(
+    models: dict[ServedName, ServedModel] = Field(
         default_factory=dict, description="Served name → its upstreams."
     )
     limits: Limits = Limits()
