@@ -136,13 +136,14 @@ def test_a_tampered_file_is_reported_and_repaired_and_nothing_else_touched(live:
 
 def test_a_removed_host_is_seen_and_repaired_and_its_rows_are_still_there(live: Live) -> None:
     sql = "create table if not exists kept (v text); insert into kept values ('still here')"
-    query = ["sudo", "-u", "citadel-postgres", "psql", "-h", "/run/citadel-postgres", "-p", "5433"]
-    live.ssh("data-1", *query[1:], "-d", "citadel_ai", "-c", sql)
+    psql = "/usr/lib/postgresql/15/bin/psql"
+    query = [psql, "-h", "/run/citadel-postgres", "-p", "5433", "-U", "postgres"]
+    live.ssh("data-1", *query, "-d", "citadel_ai", "-c", sql)
     remove_host(live, "data-1")
     live.tool("pulumi", "preview", "-s", "test", "--refresh", "--expect-no-changes", code=7)
     assert live.citadel("status", code=4).returncode == 4
     live.citadel("up")
-    rows = live.ssh("data-1", *query[1:], "-d", "citadel_ai", "-Atc", "select v from kept")
+    rows = live.ssh("data-1", *query, "-d", "citadel_ai", "-Atc", "select v from kept")
     assert "still here" in rows
 
 

@@ -6,13 +6,16 @@ import json
 import time
 import urllib.parse
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from hxp_enterprise_llm.core.exceptions import CitadelError, UnreachableError
 from hxp_enterprise_llm.orchestration.endpoints import Endpoint
 
 _TIMEOUT = 10.0
+_PAUSE = 0.5
+_Seen = TypeVar("_Seen")
 # One series that only the daemon itself, at work, can make; by the role whose exporter has it.
 REAL_SERIES = {
     "base": "node_cpu_seconds_total",
@@ -54,17 +57,13 @@ class Prometheus:
 
     def settled(self, wait: float) -> list[Target]:
         """Return the targets once none is down or unknown, or as they are after `wait` seconds."""
-        deadline = time.monotonic() + wait
-        while True:
-            targets = self.targets()
-            if targets and all(target.health == "up" for target in targets):
-                return targets
-            if time.monotonic() > deadline:
-                return targets
-            time.sleep(0.5)
+        return _awaited(self.targets, _all_up, wait)
 
-    def count(self, series: str) -> int:
-        """Return how many series of a name there are now."""
+    def count(self, series: str, *, wait: float = 0.0) -> int:
+        """Return how many series of a name there are; waits up to `wait` seconds for the first."""
+        return _awaited(lambda: self._count(series), bool, wait)
+
+    def _count(self, series: str) -> int:
         query = urllib.parse.urlencode({"query": f'count({{__name__="{series}"}})'})
         result = self._get(f"/api/v1/query?{query}")["result"]
         return int(result[0]["value"][1]) if result else 0
@@ -79,3 +78,15 @@ class Prometheus:
             raise CitadelError(f"Prometheus at {self._url} refused {path}: {document['error']}")
         data: dict[str, Any] = document["data"]
         return data
+
+
+def _all_up(targets: list[Target]) -> bool:
+    return bool(targets) and all(target.health == "up" for target in targets)
+
+
+def _awaited(look: Callable[[], _Seen], good: Callable[[_Seen], bool], wait: float) -> _Seen:
+    """Look again until what is seen is good, or as it is after `wait` seconds."""
+    deadline = time.monotonic() + wait
+    while not good(seen := look()) and time.monotonic() < deadline:
+        time.sleep(_PAUSE)
+    return seen

@@ -159,7 +159,7 @@ def _metrics(target: Target) -> list[Check]:
             for t in found
         ]
         checks += [
-            _check("series", series, partial(_series, prometheus, series))
+            _check("series", series, partial(_series, prometheus, series, 3 * interval))
             for series in _expected_series(target.environment)
         ]
     return checks
@@ -174,8 +174,8 @@ def _expected_series(environment: Environment) -> list[str]:
     return [series for role, series in REAL_SERIES.items() if role in roles]
 
 
-def _series(prometheus: Prometheus, series: str) -> str:
-    found = prometheus.count(series)
+def _series(prometheus: Prometheus, series: str, wait: float) -> str:
+    found = prometheus.count(series, wait=wait)
     if not found:
         raise CitadelError("no such series yet")
     return f"{found} series"

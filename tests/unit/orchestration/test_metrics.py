@@ -1,0 +1,85 @@
+"""What verify reads of Prometheus, from a server that speaks its API."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from hxp_enterprise_llm.core.exceptions import CitadelError, UnreachableError
+from hxp_enterprise_llm.orchestration.endpoints import Endpoint
+from hxp_enterprise_llm.orchestration.metrics import Prometheus
+
+
+@contextmanager
+def prometheus(*answers: dict[str, object]) -> Iterator[tuple[Prometheus, list[str]]]:
+    """Serve answers in turn, the last one for ever."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            answer = answers[min(len(asked), len(answers)) - 1]
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps(answer).encode())
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            return
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield Prometheus(Endpoint("m", "prometheus", "127.0.0.1", server.server_port)), asked
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def targets(*health: str) -> dict[str, object]:
+    rows = [
+        {"labels": {"job": "redis", "instance": f"h:{n}"}, "health": state, "lastError": ""}
+        for n, state in enumerate(health)
+    ]
+    return {"status": "success", "data": {"activeTargets": rows}}
+
+
+def counted(*value: str) -> dict[str, object]:
+    return {"status": "success", "data": {"result": [{"value": [0, v]} for v in value]}}
+
+
+def test_targets_that_are_not_scraped_yet_are_waited_for() -> None:
+    with prometheus(targets("up", "unknown"), targets("up", "up")) as (server, asked):
+        assert [target.health for target in server.settled(wait=30)] == ["up", "up"]
+    assert len(asked) == 2
+
+
+def test_a_target_that_stays_down_is_returned_as_it_is_when_the_wait_is_over() -> None:
+    with prometheus(targets("down")) as (server, _):
+        assert [target.health for target in server.settled(wait=0)] == ["down"]
+
+
+def test_the_series_of_a_name_are_counted_and_the_first_is_waited_for() -> None:
+    with prometheus(counted(), counted("3")) as (server, asked):
+        assert server.count("vllm:generation_tokens_total", wait=30) == 3
+    query = parse_qs(urlsplit(asked[0]).query)["query"]
+    assert query == ['count({__name__="vllm:generation_tokens_total"})']
+
+
+def test_a_series_that_nobody_makes_counts_none() -> None:
+    with prometheus(counted()) as (server, _):
+        assert server.count("none") == 0
+
+
+def test_a_refused_query_and_a_server_that_is_away_are_errors() -> None:
+    with prometheus({"status": "error", "error": "bad query"}) as (server, _):
+        with pytest.raises(CitadelError, match="bad query"):
+            server.count("none")
+    with pytest.raises(UnreachableError, match="does not answer"):
+        server.targets()
