@@ -32,6 +32,6 @@ def scheme(reference: str) -> str:
 
 _SCHEMA: dict[str, Any] = {
     "type": "string",
-    "pattern": r"^(vault|file|env|generated):\S+$",
+    "pattern": r"^(vault|file|env|generated):[^\s\"'\\]+$",
 }
 SecretReference = Annotated[str, AfterValidator(_check), WithJsonSchema(_SCHEMA), SecretMark()]

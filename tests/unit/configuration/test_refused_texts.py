@@ -18,6 +18,7 @@ DATABASE = "integration_services/database"
 SERVICES = "infrastructure_services"
 BAD_MODEL = {
     "models/small/engine": {"max_modle_len": 1, "trust_remote_code": True},
+    "models/small/shutdown_timeout": "1h",
     "hosts/llm-1/memory": "1GiB",
 }
 
@@ -70,7 +71,7 @@ def test_a_bad_host_or_provider_hides_no_error_of_the_rules(
     judge: Judge, bad: dict[str, Any]
 ) -> None:
     codes = [problem.code for problem in judge(bad | BAD_MODEL)]
-    assert {"C102", "C105", "C210"} < set(codes)
+    assert {"C102", "C105", "C210", "C330"} < set(codes)
 
 
 @pytest.mark.parametrize("roles", [["qqq"], None])
