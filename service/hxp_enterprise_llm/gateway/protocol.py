@@ -29,7 +29,7 @@ class GatewayProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._deadline: asyncio.TimerHandle | None = None
         self._head_size = self._head_lines = 0
-        self._in_head = False
+        self._in_head = self._began_behind = False
         self._answering: RequestResponseCycle | None = None
         self._unread: asyncio.TimerHandle | None = None
         self._above_limit = len(self.connections) > self.limits.limits.max_connections
@@ -63,8 +63,10 @@ class GatewayProtocol(HttpToolsProtocol):
         """Parse, with the clock running until the request is complete."""
         if self._deadline is None:
             self._arm()
+        self._began_behind = False
         super().data_received(data)
-        if self._in_head and not self.transport.is_closing():
+        # Where a head began behind another request, the part before it is not its own.
+        if self._in_head and not self._began_behind and not self.transport.is_closing():
             self._head_size += len(data)
             if self._head_size > self.limits.limits.max_header_bytes:
                 self._refuse(_TOO_MANY)
@@ -97,6 +99,7 @@ class GatewayProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """Stop the clock: the client has done its part."""
         self._disarm()
+        self._began_behind = True
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - httptools' words are not shown
@@ -114,6 +117,12 @@ class GatewayProtocol(HttpToolsProtocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request; read more only when none is left."""
+        super().on_response_complete()
+        if self.pipeline and not self.transport.is_closing():
+            self.flow.pause_reading()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._answering = cycle
