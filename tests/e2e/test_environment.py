@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 import time
 from pathlib import Path
 
 import yaml
 from live import CHECKOUT, Live, until
+
+from hxp_enterprise_llm.testing.hosts import objects, podman
 
 SITE = ["ansible-playbook", "playbooks/site.yml", "-i", "tests/environments/test.yaml"]
 
@@ -212,11 +213,6 @@ def variant(live: Live, folder: Path, key: str, value: dict[str, object]) -> Liv
 
 
 def remove_host(live: Live, host: str) -> None:
-    """Remove a host's container behind everybody's back."""
-    podman = shutil.which("podman")
-    assert podman
-    listed = subprocess.run(
-        [podman, "ps", "-a", "--format", "{{.Names}}"], capture_output=True, text=True, check=True
-    ).stdout.split()
-    name = next(n for n in listed if n.endswith(f"{live.name}-{host}"))
-    subprocess.run([podman, "rm", "--force", name], check=True, capture_output=True)
+    """Remove a host's container of this checkout behind everybody's back."""
+    name = next(n for n in objects(live.name)["container"] if n.endswith(f"-{host}"))
+    podman("rm", "--force", name)

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from live import CHECKOUT, Live
 
+from hxp_enterprise_llm.testing.hosts import podman
+
 
 def make(clone: Path, *words: str) -> str:
     clean = {key: value for key, value in os.environ.items() if key != "VIRTUAL_ENV"}
@@ -29,15 +31,13 @@ def clone(live: Live, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
     subprocess.run(["git", "clone", "--quiet", str(CHECKOUT), str(folder)], check=True)
     yield folder
     make(folder, "down", "YES=1")
-    left = subprocess.run(
-        ["podman", "ps", "--all", "--quiet", "--filter", f"label=citadel.checkout={folder}"],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    volumes = subprocess.run(
-        ["podman", "volume", "ls", "--quiet", "--filter", f"label=citadel.checkout={folder}"],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert (left.stdout, volumes.stdout) == ("", "")
+    mine = f"label=citadel.checkout={folder}"
+    left = [
+        podman("ps", "--all", "--quiet", "--filter", mine),
+        podman("volume", "ls", "--quiet", "--filter", mine),
+        podman("network", "ls", "--quiet", "--filter", mine),
+    ]
+    assert left == ["", "", ""]
     assert live.ask().status == 200
 
 

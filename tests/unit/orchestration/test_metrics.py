@@ -78,8 +78,11 @@ def test_a_series_that_nobody_makes_counts_none() -> None:
 
 
 def test_a_refused_query_and_a_server_that_is_away_are_errors() -> None:
-    with prometheus({"status": "error", "error": "bad query"}) as (server, _):
-        with pytest.raises(CitadelError, match="bad query"):
-            server.count("none")
+    refusal: dict[str, object] = {"status": "error", "error": "bad query"}
+    with (
+        prometheus(refusal) as (server, _),
+        pytest.raises(CitadelError, match="bad query"),
+    ):
+        server.count("none")
     with pytest.raises(UnreachableError, match="does not answer"):
         server.targets()
