@@ -139,7 +139,7 @@ class HostHalf:
         script = _SCRIPT.format(sources=_packed(), kill=kill, call=call)
         if kill:
             # The shell outlives the process, so that SSH ends well.
-            words = ("sh", "-c", "'cat > /run/kill.py; python3 /run/kill.py; true'")
+            words = ("sh", "-c", "cat > /run/kill.py; python3 /run/kill.py; true")
             self.hosts.run(self.name, *words, stdin=script)
             return {}
         answer: dict[str, Any] = json.loads(
