@@ -20,6 +20,7 @@ MODULES = (
     "times",
     "secrets",
     "sources",
+    "effects",
     "waivers",
 )
 for _module in MODULES:
