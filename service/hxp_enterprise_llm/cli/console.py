@@ -6,14 +6,14 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from typing import Any, TextIO
 
 import typer
 
-Report = Callable[[str], None]
+from hxp_enterprise_llm.utilities.report import Report
 
 
 class Output(StrEnum):

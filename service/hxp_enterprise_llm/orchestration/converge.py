@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,8 +11,8 @@ from hxp_enterprise_llm.configuration.loader import LoadedEnvironment
 from hxp_enterprise_llm.core.exceptions import CitadelError, UnreachableError
 from hxp_enterprise_llm.orchestration.paths import checkout
 from hxp_enterprise_llm.utilities.process import CommandError, own, stream
+from hxp_enterprise_llm.utilities.report import Report
 
-Report = Callable[[str], None]
 _PREFLIGHT = "Validating arguments"
 
 

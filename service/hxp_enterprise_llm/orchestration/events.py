@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-Report = Callable[[str], None]
+from hxp_enterprise_llm.utilities.report import Report
+
 Event = Mapping[str, Any]
 
 _SIGNS = {

@@ -6,13 +6,12 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 from hxp_enterprise_llm.core.exceptions import CitadelError
 from hxp_enterprise_llm.utilities.process import run
+from hxp_enterprise_llm.utilities.report import Report
 
-Report = Callable[[str], None]
 _VERSION = re.compile(r"go(\d+)\.(\d+)")
 
 

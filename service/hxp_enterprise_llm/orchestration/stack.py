@@ -7,7 +7,6 @@ import os
 import secrets
 import shutil
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,7 @@ from hxp_enterprise_llm.orchestration.toolchain import Toolchain
 from hxp_enterprise_llm.schemas.outputs import FleetOutputs
 from hxp_enterprise_llm.utilities.files import write_atomic
 from hxp_enterprise_llm.utilities.process import CommandError, run, stream
-
-Report = Callable[[str], None]
+from hxp_enterprise_llm.utilities.report import Report
 
 _OUTPUT = "fleet"
 _FILE_VARIABLE = "CITADEL_ENVIRONMENT_FILE"

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from hxp_enterprise_llm.core.exceptions import CitadelError
+from hxp_enterprise_llm.utilities.report import Report
 
-Report = Callable[[str], None]
 _WAIT_SECONDS = 600.0
 _POLL_SECONDS = 0.5
 

@@ -23,8 +23,8 @@ from hxp_enterprise_llm.orchestration.golang import ensure_go
 from hxp_enterprise_llm.orchestration.paths import cache, checkout
 from hxp_enterprise_llm.utilities.files import write_atomic
 from hxp_enterprise_llm.utilities.process import run, stream
+from hxp_enterprise_llm.utilities.report import Report
 
-Report = Callable[[str], None]
 Way = Callable[[Path, Report], None]
 
 VERSION = "3.250.0"

@@ -9,7 +9,8 @@ import pytest
 
 from hxp_enterprise_llm.core.exceptions import CitadelError
 from hxp_enterprise_llm.orchestration.paths import checkout
-from hxp_enterprise_llm.orchestration.toolchain import Report, digest, make, on_path
+from hxp_enterprise_llm.orchestration.toolchain import digest, make, on_path
+from hxp_enterprise_llm.utilities.report import Report
 
 
 def quiet(text: str) -> None:

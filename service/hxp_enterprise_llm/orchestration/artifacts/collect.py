@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hxp_enterprise_llm.core.exceptions import CitadelError
-from hxp_enterprise_llm.orchestration.artifacts.progress import Report, size
+from hxp_enterprise_llm.orchestration.artifacts.progress import size
 from hxp_enterprise_llm.orchestration.artifacts.roots import roots
 from hxp_enterprise_llm.orchestration.artifacts.store import Store, hash_file
 from hxp_enterprise_llm.schemas.artifacts import ArtifactRef
+from hxp_enterprise_llm.utilities.report import Report
 
 
 @dataclass(frozen=True)

@@ -22,13 +22,14 @@ from hxp_enterprise_llm.orchestration.artifacts.download import (
 from hxp_enterprise_llm.orchestration.artifacts.hub import Repository
 from hxp_enterprise_llm.orchestration.artifacts.index import locate
 from hxp_enterprise_llm.orchestration.artifacts.needs import CONVERTER, needs_of
-from hxp_enterprise_llm.orchestration.artifacts.progress import Progress, Report, size
+from hxp_enterprise_llm.orchestration.artifacts.progress import Progress, size
 from hxp_enterprise_llm.orchestration.artifacts.roots import remember
 from hxp_enterprise_llm.orchestration.artifacts.sandbox import run_script
 from hxp_enterprise_llm.orchestration.artifacts.sets import Wheel, lock_of, wheels_of
 from hxp_enterprise_llm.orchestration.artifacts.store import Store
 from hxp_enterprise_llm.schemas.artifacts import ArtifactRef
 from hxp_enterprise_llm.schemas.models import Model
+from hxp_enterprise_llm.utilities.report import Report
 
 _AT_ONCE = 4
 

@@ -14,8 +14,8 @@ from hxp_enterprise_llm.orchestration import paths
 from hxp_enterprise_llm.orchestration.artifacts.digests import venv_ref
 from hxp_enterprise_llm.orchestration.artifacts.fetch import Fetcher, open_store
 from hxp_enterprise_llm.orchestration.artifacts.needs import CONVERTER
-from hxp_enterprise_llm.orchestration.artifacts.progress import Report
 from hxp_enterprise_llm.orchestration.artifacts.sandbox import run_script
+from hxp_enterprise_llm.utilities.report import Report
 
 SNAPSHOT = "service/hxp_enterprise_llm/schemas/vllm_flags.json"
 

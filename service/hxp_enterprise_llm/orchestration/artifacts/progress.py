@@ -6,7 +6,8 @@ import threading
 import time
 from collections.abc import Callable
 
-Report = Callable[[str], None]
+from hxp_enterprise_llm.utilities.report import Report
+
 _INTERVAL_SECONDS = 0.5
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from hxp_enterprise_llm.orchestration import paths
 from hxp_enterprise_llm.orchestration.artifacts.digests import venv_ref
-from hxp_enterprise_llm.orchestration.artifacts.progress import Report
 from hxp_enterprise_llm.schemas.artifacts import STORE, VENVS
 from hxp_enterprise_llm.utilities.process import stream
+from hxp_enterprise_llm.utilities.report import Report
 
 _TOOLS = "/citadel/module_utils"
 _SCRIPT = "/citadel/script.py"
