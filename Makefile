@@ -2,7 +2,6 @@
 ENVIRONMENT ?= local
 citadel := .venv/bin/citadel
 python := .venv/bin/python
-export CITADEL_PHASES_BEFORE := 2
 
 .DEFAULT_GOAL := help
 .PHONY: help up down check test bench generate format bootstrap
@@ -13,6 +12,8 @@ help: ## Show this list.
 bootstrap: ## Debian packages, uv and the locked Python environment (done by the others).
 	@tools/bootstrap
 
+# bootstrap prints phases 1 and 2 of 8.
+up: export CITADEL_PHASES_BEFORE := 2
 up: bootstrap ## Bring up ENVIRONMENT (local): from a bare machine to a model's answer.
 	@$(citadel) up $(ENVIRONMENT)
 
