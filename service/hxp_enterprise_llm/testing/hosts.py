@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +23,7 @@ from hxp_enterprise_llm.schemas.outputs import FleetOutputs
 _CITADEL = str(Path(sys.executable).with_name("citadel"))
 _SECONDS = 900.0
 _POLL_SECONDS = 0.05
+_LISTINGS = 5
 
 
 def quiet(text: str) -> None:
@@ -131,6 +133,14 @@ def podman(*words: str) -> str:
     ).stdout.strip()
 
 
+def _listing(*command: str) -> str:
+    """Return a listing as JSON; podman fails one when an object of another run ends meanwhile."""
+    for _ in range(_LISTINGS - 1):
+        with suppress(subprocess.CalledProcessError):
+            return podman(*command, "--format", "json")
+    return podman(*command, "--format", "json")
+
+
 def objects(name: str) -> dict[str, list[str]]:
     """Return the names of containers, volumes and networks that an environment has."""
     mine = {"citadel.checkout": str(checkout()), "citadel.environment": name}
@@ -140,7 +150,7 @@ def objects(name: str) -> dict[str, list[str]]:
         ("volume", ("volume", "ls"), "Name"),
         ("network", ("network", "ls"), "name"),
     ):
-        listed = json.loads(podman(*command, "--format", "json") or "[]")
+        listed = json.loads(_listing(*command) or "[]")
         found[kind] = [
             item[key][0] if isinstance(item[key], list) else item[key]
             for item in listed

@@ -16,6 +16,7 @@ from hxp_enterprise_llm.utilities.process import CommandError, run
 
 Inspection = dict[str, Any]
 _SECONDS = 600.0
+_LISTINGS = 5
 _NOT_FOUND = ("not known", "no such", "does not exist", "not found", "no container with name or id")
 
 
@@ -39,6 +40,17 @@ def podman(*arguments: str, stdin: str | None = None) -> str:
             f"podman {arguments[0]} did not end within {_SECONDS:.0f} s",
             next_step="Look at the machine's load and run the same command again.",
         ) from None
+
+
+def names(*command: str) -> list[str]:
+    """Return what a listing prints; asks again when another run's object ended under it."""
+    for _ in range(_LISTINGS - 1):
+        try:
+            return podman(*command, "--quiet").split()
+        except CommandError as error:
+            if not any(text in error.output.lower() for text in _NOT_FOUND):
+                raise
+    return podman(*command, "--quiet").split()
 
 
 def inspect(kind: str, name: str) -> Inspection | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hxp_enterprise_llm.orchestration.paths import cache
 from providers.local.naming import SCOPE, prefix
-from providers.local.podman import podman
+from providers.local.podman import names, podman
 from providers.local.slots import release
 
 
@@ -19,9 +19,9 @@ def sweep(checkout: Path, environment: str) -> None:
     """
     # One label: podman joins several by "or" for some kinds of object.
     own = ("--filter", f"label={SCOPE}={prefix(checkout, environment)}")
-    for name in podman("ps", "--all", "--quiet", *own).split():
+    for name in names("ps", "--all", *own):
         podman("rm", "--force", "--ignore", "--time", "5", name)
     for kind in ("volume", "network"):
-        for name in podman(kind, "ls", "--quiet", *own).split():
+        for name in names(kind, "ls", *own):
             podman(kind, "rm", name)
     release(cache() / "slots", checkout, environment)
