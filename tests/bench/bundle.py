@@ -82,7 +82,7 @@ def _roles(environment: str, each: float) -> list[Figure]:
         base = seconds(partial(play, "only-the-state"), runs=RUNS)
         ours = max(seconds(partial(play, role), runs=RUNS) - base, SMALLEST)
         peer = f"{files} × ansible.builtin.template"
-        name = f"role {role}, unchanged, beyond the state read (0.05 s: below the noise)"
+        name = f"role {role}, unchanged, beyond the state read"
         figures.append(Figure(name, "s", ours, peer, each * files))
     return figures
 

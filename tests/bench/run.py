@@ -32,9 +32,10 @@ TITLES = {
 INTRODUCTION = """\
 # Benchmarks
 
-Made by `make bench` (`make bench COLD=1` for the first row); do not edit. Each figure is a median
-of several runs on one machine, its peer timed in the same run; a ratio above 1 means that ours
-needs less.
+Made by `make bench`; do not edit. `make bench COLD=1` adds a first run with empty caches. Times of
+`make up` are one run each and memory is one reading; every other figure is a median of several
+runs, its peer timed in the same run. A ratio above 1 means that ours needs less; 0.05 s stands for
+all that is below the noise, and the ratio is then a lower bound.
 
 Machine: {machine}, Python {python}; {day}.
 """

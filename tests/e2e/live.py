@@ -7,8 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -105,13 +103,3 @@ class Live:
         """Send one short chat question."""
         body = {"model": "tiny", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 8}
         return self.gateway("POST", "/v1/chat/completions", body | more)
-
-
-def until(condition: Callable[[], bool], *, seconds: float) -> float:
-    """Wait for a condition and return how long it took; fail after `seconds`."""
-    started = time.monotonic()
-    while not condition():
-        took = time.monotonic() - started
-        assert took < seconds, f"not so after {took:.0f} s"
-        time.sleep(0.1)
-    return time.monotonic() - started

@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 
 import yaml
-from live import CHECKOUT, Live, until
+from live import CHECKOUT, Live
 
-from hxp_enterprise_llm.testing.hosts import objects, podman
+from hxp_enterprise_llm.testing.hosts import objects, podman, wait_until
 
 SITE = ["ansible-playbook", "playbooks/site.yml", "-i", "tests/environments/test.yaml"]
 
@@ -107,7 +107,7 @@ def test_an_engine_that_dies_gives_503_at_once_and_comes_back_by_itself(live: Li
     assert reply.status == 503
     assert int(reply.headers["retry-after"]) >= 1
     assert reply.json()["error"]["message"]
-    until(lambda: live.ask().status == 200, seconds=300)
+    wait_until(lambda: live.ask().status == 200, "the engine answers again", seconds=300)
     assert live.gateway("GET", "/health/ready", key=None).status == 200
 
 
@@ -151,7 +151,8 @@ def test_a_removed_host_is_seen_and_repaired_and_its_rows_are_still_there(live: 
 def test_two_ups_at_once_one_is_refused_with_the_holder_s_name(live: Live) -> None:
     first = live.start("up")
     try:
-        until(lambda: (CHECKOUT / ".citadel/test/lock").read_text() != "", seconds=30)
+        lock = CHECKOUT / ".citadel" / live.name / "lock"
+        wait_until(lambda: lock.read_text() != "", "the first holds the lock", seconds=30)
         second = live.citadel("up", code=1)
         assert f"pid {first.pid}" in second.stderr
     finally:
@@ -173,7 +174,7 @@ def test_an_engine_that_cannot_start_is_put_back(live: Live, tmp_path: Path) -> 
     changed = variant(live, tmp_path, "engine", {"max_model_len": 1000000})
     failed = changed.citadel("up", code=1)
     assert "vllm" in failed.stdout + failed.stderr
-    until(lambda: live.ask().status == 200, seconds=300)
+    wait_until(lambda: live.ask().status == 200, "the engine answers again", seconds=300)
     live.citadel("up")
 
 
