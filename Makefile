@@ -4,7 +4,7 @@ citadel := .venv/bin/citadel
 python := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help up down check test bench generate format bootstrap
+.PHONY: help up down check test bench features generate format bootstrap
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,7 @@ check: bootstrap ## Lint, types, unit tests, generated files fresh; under a minu
 	@.venv/bin/ruff format --check --quiet .
 	@.venv/bin/mypy --no-error-summary
 	@$(python) -m hxp_enterprise_llm.configuration.generate --check
+	@$(python) tools/features.py >/dev/null
 	@$(python) -m pytest -q tests/unit
 
 test: check ## Every layer on real engines, hosts and daemons.
@@ -32,6 +33,9 @@ test: check ## Every layer on real engines, hosts and daemons.
 
 bench: bootstrap ## Measure the figures of docs/benchmarks.md.
 	@$(python) tests/bench/run.py $(if $(COLD),--cold)
+
+features: bootstrap ## List the rows of the specification with their tests; fails for a claim without one.
+	@$(python) tools/features.py
 
 generate: bootstrap ## Write what is generated from the models.
 	@$(python) -m hxp_enterprise_llm.configuration.generate
