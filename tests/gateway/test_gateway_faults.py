@@ -208,20 +208,22 @@ async def _received(engine: EngineDouble) -> bool:
     return bool(engine.received)
 
 
-async def test_connections_above_the_limit_get_503(tmp_path: Path, engine: EngineDouble) -> None:
+async def test_connections_with_a_key_above_the_limit_get_503(
+    tmp_path: Path, engine: EngineDouble
+) -> None:
     limits = {"max_connections": 2}
     async with running_gateway(tmp_path, {"tiny": [engine.address]}, limits=limits) as gateway:
         await gateway.ready()
-        held = [await asyncio.open_connection("127.0.0.1", gateway.port) for _ in range(2)]
+        listed = f"GET /v1/models HTTP/1.1\r\nHost: a\r\nAuthorization: {HEADERS['Authorization']}"
+        held = [await asyncio.open_connection("127.0.0.1", gateway.port) for _ in range(3)]
+        for number, (reader, writer) in enumerate(held):
+            writer.write(f"{listed}\r\n\r\n".encode())
+            wanted = b"HTTP/1.1 200 " if number < 2 else b"HTTP/1.1 503 "
+            assert (await reader.readline()).startswith(wanted)
+        # The one too many is not only refused but ended.
+        await asyncio.wait_for(held[2][0].read(), 5)
         status, document, _ = await ask(gateway)
         assert (status, document["error"]["code"]) == (503, "overloaded")
-        # Neither a key nor a path that needs none lets a connection too many live on.
-        for path, wanted in ((b"/v1/models", b" 503 "), (b"/health/live", b" 200 ")):
-            reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
-            writer.write(b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n" % path)
-            answer = await asyncio.wait_for(reader.read(), 5)
-            writer.close()
-            assert wanted in answer.partition(b"\r\n")[0]
         for _, writer in held:
             writer.close()
 
@@ -229,6 +231,27 @@ async def test_connections_above_the_limit_get_503(tmp_path: Path, engine: Engin
             return (await ask(gateway))[0] == 200
 
         await until(served)
+
+
+async def test_a_crowd_without_a_key_keeps_nobody_out_who_has_one(
+    tmp_path: Path, engine: EngineDouble
+) -> None:
+    limits = {"max_connections": 4, "max_strangers": 20}
+    async with running_gateway(tmp_path, {"tiny": [engine.address]}, limits=limits) as gateway:
+        await gateway.ready()
+        crowd = []
+        for _ in range(100):
+            reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+            writer.write(b"GET /health/live HTTP/1.1\r\nHost: a\r\n")
+            crowd.append((reader, writer))
+        assert [(await ask(gateway))[0] for _ in range(4)] == [200] * 4
+        # Those who wait for longest have made room, at once and not at their deadline.
+        for reader, _ in crowd[:70]:
+            with suppress(ConnectionResetError):
+                assert await asyncio.wait_for(reader.read(), 5) == b""
+        assert not crowd[-1][0].at_eof()
+        for _, writer in crowd:
+            writer.close()
 
 
 async def test_sigterm_lets_a_stream_finish_and_refuses_new_connections(

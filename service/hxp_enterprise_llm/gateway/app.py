@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from itertools import chain
 from typing import NamedTuple
 
@@ -52,7 +52,6 @@ class Gateway:
         measures: Where requests are counted.
 
     Attributes:
-        connections: Open client connections; the server puts its own set here.
         draining: Set when the worker is about to stop.
     """
 
@@ -67,7 +66,6 @@ class Gateway:
         self._key, self._pools, self._relay, self._limits = key, pools, relay, limits
         self._metrics = measures
         self._created = int(time.time())
-        self.connections: Collection[object] = ()
         self.draining = False
         paths = chain.from_iterable(_PATHS.values())
         self._routes = {path: Route(path, "POST", self._forward) for path in paths} | {
@@ -120,8 +118,7 @@ class Gateway:
         if exchange.method != route.method:
             raise errors.wrong_method(route.method)
         if not route.open:
-            # Before the key: connections of those without one count, too.
-            if len(self.connections) > self._limits.max_connections:
+            if exchange.turned_away:
                 raise errors.overloaded()
             if not self._key.opens(exchange.headers):
                 raise errors.unauthorized()

@@ -102,7 +102,7 @@ def unavailable(message: str, code: str) -> ApiError:
 
 
 def overloaded() -> ApiError:
-    """Return a 503 that ends its connection, one of too many."""
+    """Return a 503 that ends its connection, one of too many with a key."""
     error = unavailable("Too many open connections.", "overloaded")
     error.headers["connection"] = "close"
     return error

@@ -19,6 +19,8 @@ Send = Callable[[Message], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 JSON = "application/json"
+FULL = "full"
+"""Key of a request's `state`: there is no room for one more connection with a key."""
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _BORDER = b"\n\n"
 _DONE = b"data: [DONE]"
@@ -34,6 +36,7 @@ class Exchange:
         self.method: str = scope["method"]
         self.headers: Headers = scope["headers"]
         self.client: str = scope["client"][0] if scope.get("client") else ""
+        self.turned_away: bool = scope.get("state", {}).get(FULL, False)
         self.request_id = self._own_or_new_id()
         self.route, self.model, self.upstream = "other", "", ""
         self.status = 0

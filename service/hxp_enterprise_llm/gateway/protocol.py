@@ -12,6 +12,9 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from hxp_enterprise_llm.gateway.errors import ApiError, bad_request
+from hxp_enterprise_llm.gateway.exchange import FULL
+from hxp_enterprise_llm.gateway.guests import Guests
+from hxp_enterprise_llm.gateway.keys import Key
 from hxp_enterprise_llm.schemas.gateway import GatewayConfig
 
 _TOO_MANY = ApiError(431, "The request's headers are too large.", code="headers_too_large")
@@ -23,6 +26,7 @@ class GatewayProtocol(HttpToolsProtocol):
     """uvicorn's protocol with deadlines for a client to send and to read, caps, and our errors."""
 
     limits: GatewayConfig
+    guests: Guests
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn narrows it so
         """Start the clock: a client that says nothing is cut, too."""
@@ -32,12 +36,17 @@ class GatewayProtocol(HttpToolsProtocol):
         self._in_head = self._began_behind = False
         self._answering: RequestResponseCycle | None = None
         self._unread: asyncio.TimerHandle | None = None
-        self._above_limit = len(self.connections) > self.limits.limits.max_connections
         self._arm()
         self._patrol = self.loop.call_later(self.limits.timeouts.send, self._look_at_unread)
+        self.guests.enter(self)
+
+    def cut(self) -> None:
+        """End the connection at once, whatever is under way on it."""
+        self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the clocks, and tell the request that is being answered."""
+        self.guests.leave(self)
         self._disarm()
         self._patrol.cancel()
         self._drop_unread()
@@ -92,8 +101,11 @@ class GatewayProtocol(HttpToolsProtocol):
         """Go on with the body."""
         self._in_head = False
         self._head_size = 0
+        admitted = self.guests.admit(self, self.headers)
+        # A copy for this request only: uvicorn makes it anew for each.
+        self.scope["state"][FULL] = not admitted
         super().on_headers_complete()
-        if self._above_limit:
+        if not admitted:
             self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
@@ -180,6 +192,7 @@ class GatewayProtocol(HttpToolsProtocol):
         self.transport.close()
 
 
-def protocol_for(config: GatewayConfig) -> type[GatewayProtocol]:
+def protocol_for(config: GatewayConfig, key: Key) -> type[GatewayProtocol]:
     """Return the protocol class with a gateway's limits in it, as uvicorn wants a class."""
-    return type("ConfiguredProtocol", (GatewayProtocol,), {"limits": config})
+    own = {"limits": config, "guests": Guests(key, config.limits)}
+    return type("ConfiguredProtocol", (GatewayProtocol,), own)

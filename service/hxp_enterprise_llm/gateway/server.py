@@ -76,9 +76,8 @@ async def _serve(
         relay = Relay(client, config.timeouts, measures)
         gateway = Gateway(key, pools, relay, config.limits, measures)
         watchers = _watch(client, config, pools)
-        public = _Listener(gateway, config, http=protocol_for(config))
+        public = _Listener(gateway, config, http=protocol_for(config, key))
         private = _Listener(gateway.operations, config, http="httptools")
-        gateway.connections = public.server_state.connections
         beside = asyncio.create_task(private.serve(sockets=[operators]))
         _on_signals(lambda: _drain(gateway, relay, public, config.timeouts.drain))
         await public.serve(sockets=[users])
@@ -106,7 +105,7 @@ def _watch(
 def _drain(gateway: Gateway, relay: Relay, public: _Listener, seconds: float) -> None:
     if gateway.draining:
         return
-    log.event("drain", seconds=seconds, connections=len(gateway.connections))
+    log.event("drain", seconds=seconds, connections=len(public.server_state.connections))
     gateway.draining = True
     public.should_exit = True
     asyncio.get_running_loop().call_later(seconds, relay.end_all)

@@ -37,7 +37,14 @@ class Limits(CitadelModel):
     """What a worker takes in at most."""
 
     max_connections: int = Field(
-        default=1000, ge=1, description="Open client connections a worker; more get 503."
+        default=1000,
+        ge=1,
+        description="Open connections a worker that have shown the key; more get 503.",
+    )
+    max_strangers: int = Field(
+        default=2048,
+        ge=1,
+        description="Open connections a worker that have not yet; the oldest makes room.",
     )
     max_body: Bytes = Field(default=16 * 2**20, ge=1, description="Request body; more gets 413.")
     max_headers: int = Field(default=64, ge=1, description="Header lines; more get 431.")

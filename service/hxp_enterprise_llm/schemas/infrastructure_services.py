@@ -21,7 +21,9 @@ class ApiGateway(CitadelModel):
     )
     workers: int = Field(default=4, ge=1, le=64, description="Processes on a gateway host.")
     timeout: Seconds = Field(default=300.0, gt=0, description="Seconds a request may take in all.")
-    max_connections: int = Field(default=1000, ge=1, description="Open connections a worker.")
+    max_connections: int = Field(
+        default=1000, ge=1, description="Open connections a worker that have shown the key."
+    )
     rate_limit_rps: int | None = Field(
         default=1000, ge=1, description="Requests a second of a gateway; null for no limit."
     )

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from hxp_enterprise_llm.gateway.app import Gateway
+from hxp_enterprise_llm.gateway.exchange import FULL
 from hxp_enterprise_llm.gateway.keys import Key
 from hxp_enterprise_llm.gateway.metrics import Metrics
 from hxp_enterprise_llm.gateway.relay import Relay
@@ -38,6 +39,7 @@ async def call(
     *bodies: bytes,
     method: str = "GET",
     headers: list[tuple[bytes, bytes]] | None = None,
+    full: bool = False,
 ) -> tuple[int, dict[bytes, bytes], dict[str, Any]]:
     """Send one ASGI request; without a body, the client leaves at once."""
     messages: list[MutableMapping[str, Any]] = [
@@ -58,6 +60,7 @@ async def call(
         "method": method,
         "headers": AUTHORIZED if headers is None else headers,
         "client": ("192.0.2.1", 1),
+        "state": {FULL: full},
     }
     await app(scope, receive, send)
     if not sent:
@@ -87,11 +90,12 @@ async def test_what_is_cheap_is_checked_first(gateway: Gateway) -> None:
     assert (await call(gateway, "/v1/models", headers=[]))[0] == 400
 
 
-async def test_connections_count_before_the_key_is_known(gateway: Gateway) -> None:
-    gateway.connections = range(Limits().max_connections + 1)
-    status, headers, _ = await call(gateway, "/v1/models", headers=AUTHORIZED[:1])
+async def test_a_connection_without_a_place_gets_503_and_hears_that_it_ends(
+    gateway: Gateway,
+) -> None:
+    status, headers, _ = await call(gateway, "/v1/models", full=True)
     assert (status, headers[b"connection"]) == (503, b"close")
-    assert (await call(gateway, "/health/live", headers=AUTHORIZED[:1]))[0] == 200
+    assert (await call(gateway, "/health/live", full=True))[0] == 200
 
 
 @pytest.mark.parametrize(

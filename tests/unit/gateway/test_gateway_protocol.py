@@ -10,6 +10,7 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
+from hxp_enterprise_llm.gateway.keys import Key
 from hxp_enterprise_llm.gateway.protocol import GatewayProtocol, protocol_for
 from hxp_enterprise_llm.schemas.gateway import GatewayConfig
 
@@ -69,7 +70,8 @@ async def connect() -> Connect:
     def connected(app: Any) -> Transport:
         settings = uvicorn.Config(app, lifespan="off", interface="asgi3", log_config=None)
         transport = Transport()
-        transport.protocol = protocol_for(config)(settings, ServerState(), {})
+        protocol = protocol_for(config, Key("ck_" + "a" * 32))
+        transport.protocol = protocol(settings, ServerState(), {})
         transport.protocol.connection_made(transport)
         return transport
 
