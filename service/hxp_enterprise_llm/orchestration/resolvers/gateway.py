@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hxp_enterprise_llm.core.exceptions import RefusedError
 from hxp_enterprise_llm.orchestration.artifacts.digests import venv_ref
 from hxp_enterprise_llm.orchestration.resolvers.context import Context
 from hxp_enterprise_llm.schemas.gateway import GatewayConfig, Limits, Listen, ServedModel, Timeouts
@@ -10,17 +9,8 @@ from hxp_enterprise_llm.schemas.roles.gateway import GatewayRole
 
 
 def resolve(context: Context, host: str) -> GatewayRole:
-    """Return the data of the gateway of a host.
-
-    Raises:
-        RefusedError: The environment wants TLS on the gateway's listener.
-    """
+    """Return the data of the gateway of a host."""
     environment = context.environment
-    if environment.listeners.gateway.tls.enabled:
-        raise RefusedError(
-            "listeners.gateway.tls.enabled: the gateway cannot serve TLS yet",
-            next_step="Set it to false, and put a TLS proxy in front where users are not local.",
-        )
     models = environment.models.items()
     tasks = {model.served_name or name: model.task for name, model in models if model.enabled}
     services, venv = environment.infrastructure_services.api_gateway, venv_ref("gateway")

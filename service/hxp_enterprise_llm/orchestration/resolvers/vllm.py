@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-from hxp_enterprise_llm.core.exceptions import RefusedError
 from hxp_enterprise_llm.orchestration.artifacts.digests import model_ref, venv_ref
 from hxp_enterprise_llm.orchestration.artifacts.needs import engine_set
 from hxp_enterprise_llm.orchestration.resolvers.context import Context
@@ -43,17 +42,8 @@ _ENVIRONMENT = {
 
 
 def resolve(context: Context, host: str) -> VllmRole:
-    """Return the data of the engines of a host.
-
-    Raises:
-        RefusedError: The environment wants TLS on the engines' proxy.
-    """
+    """Return the data of the engines of a host."""
     environment = context.environment
-    if environment.listeners.engine_proxy.tls.enabled:
-        raise RefusedError(
-            "listeners.engine_proxy.tls.enabled: there is no CA yet that could sign a certificate",
-            next_step="Set it to false, and keep engines and gateways on a private network.",
-        )
     accelerator = environment.hosts[host].accelerator
     venv = venv_ref(engine_set(accelerator))
     models = environment.models_on(host)

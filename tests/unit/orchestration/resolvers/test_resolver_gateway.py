@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
-from hxp_enterprise_llm.core.exceptions import RefusedError
 from hxp_enterprise_llm.orchestration.resolvers.gateway import resolve, upstreams
 from hxp_enterprise_llm.testing.factories import HOSTS, MODELS, context
 
@@ -49,8 +46,3 @@ def test_the_virtual_environment_is_named_by_its_content() -> None:
 
 def test_the_key_stays_a_reference() -> None:
     assert resolve(context(), "edge-1").key == "generated:gateway/key"
-
-
-def test_tls_is_refused_rather_than_ignored() -> None:
-    with pytest.raises(RefusedError, match=r"listeners\.gateway\.tls\.enabled"):
-        resolve(context(listeners={"gateway": {"tls": {"enabled": True}}}), "edge-1")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hxp_enterprise_llm.core.exceptions import CitadelError, RefusedError
+from hxp_enterprise_llm.core.exceptions import CitadelError
 from hxp_enterprise_llm.orchestration.artifacts.needs import needs_of
 from hxp_enterprise_llm.orchestration.resolvers.vllm import arguments, resolve
 from hxp_enterprise_llm.schemas.roles.vllm import VllmRole
@@ -90,11 +90,6 @@ def test_rocm_without_a_lock_says_how_to_make_one() -> None:
     hosts = {**HOSTS, "llm-1": {"roles": ["vllm"], "memory": "64GiB", "accelerator": "rocm"}}
     with pytest.raises(CitadelError, match="vllm-rocm"):
         role(hosts=hosts)
-
-
-def test_tls_is_refused_while_there_is_no_ca() -> None:
-    with pytest.raises(RefusedError, match=r"engine_proxy\.tls"):
-        role(listeners={"engine_proxy": {"port": 8201, "tls": {"enabled": True}}})
 
 
 def test_an_environment_needs_each_artifact_once_and_nothing_that_is_switched_off() -> None:
