@@ -25,7 +25,10 @@ class Host(pulumi.ComponentResource):
         super().__init__("citadel:index:Host", arguments.name, None, options)
         machine = site.host(arguments, self)
         self.record = pulumi.Output.all(
-            host_key=machine.host_key, memory=machine.memory, cpus=machine.cpus
+            host_key=machine.host_key,
+            memory=machine.memory,
+            cpus=machine.cpus,
+            shared_kernel=machine.shared_kernel,
         ).apply(
             lambda known: {
                 "name": arguments.name,
@@ -42,7 +45,7 @@ class Host(pulumi.ComponentResource):
                 "published": machine.published,
                 "memory_bytes": int(known["memory"]),
                 "cpus": float(known["cpus"]),
-                "shared_kernel": machine.shared_kernel,
+                "shared_kernel": bool(known["shared_kernel"]),
                 "store": machine.store,
             }
         )

@@ -23,7 +23,7 @@ class HostArguments:
 
 @dataclass(frozen=True)
 class Machine:
-    """A host as its provider makes it; only its key may be unknown until it exists."""
+    """A host as its provider makes it; what is asked of the host is known once it exists."""
 
     address: str
     ssh_host: str
@@ -34,7 +34,7 @@ class Machine:
     published: dict[str, int]
     memory: pulumi.Input[int]
     cpus: pulumi.Input[float]
-    shared_kernel: bool
+    shared_kernel: pulumi.Input[bool]
     store: Literal["mounted", "copied"]
     bastion: str | None = None
 

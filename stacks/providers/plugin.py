@@ -72,8 +72,8 @@ class Resource(Generic[Inputs]):
         """Bring an object to its inputs without replacing it; return its outputs."""
         raise NotImplementedError
 
-    def delete(self, identity: str, inputs: Inputs) -> None:
-        """Remove the object; one that is gone already is fine."""
+    def delete(self, identity: str, inputs: Inputs) -> str | None:
+        """Remove the object; one that is gone already is fine. Return what people must know."""
         raise NotImplementedError
 
 
@@ -187,7 +187,9 @@ class Plugin(rpc.ResourceProviderServicer):
         with _explained(context), _alone(request.urn):
             given = _plain(request.old_inputs)
             # Not validated: another version may have written it, and it has to go all the same.
-            resource.delete(request.id, resource.inputs.model_construct(**given))
+            left = resource.delete(request.id, resource.inputs.model_construct(**given))
+            if left:
+                self._log(request.urn, left, engine_pb2.WARNING)
         return empty_pb2.Empty()
 
     def _resource(self, urn: str) -> Resource[Any]:

@@ -31,10 +31,11 @@ _DOING = {
 
 @dataclass(frozen=True)
 class Changes:
-    """How many resources an operation made, changed, replaced and removed."""
+    """How many resources an operation made, changed, replaced and removed; what to know of it."""
 
     counts: Mapping[str, int]
     resources: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def changed(self) -> bool:
@@ -60,6 +61,7 @@ class Progress:
     counts: dict[str, int] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
     other: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     def line(self, text: str) -> None:
         """Take one line of `pulumi --json`; what is not an event is kept as it is."""
@@ -88,12 +90,14 @@ class Progress:
         if event["severity"] == "error":
             if text and not text.startswith("update failed"):
                 self.errors.append(f"{describe(urn)}: {text}" if urn else text)
-        elif urn and text and (event.get("ephemeral") or event["severity"] == "warning"):
+        elif urn and text and event["severity"] == "warning":
+            self.warnings.append(f"{describe(urn)}: {text}")
+        elif urn and text and event.get("ephemeral"):
             self.report(f"{describe(urn)}: {text}")
 
     def changes(self) -> Changes:
         """Return what was done."""
-        return Changes(self.counts)
+        return Changes(self.counts, warnings=tuple(dict.fromkeys(self.warnings)))
 
 
 def describe(urn: str) -> str:

@@ -1,1 +1,1 @@
-"""Provider `ssh`: hosts that exist; they are checked and recorded, never made or destroyed."""
+"""Provider `ssh`: hosts that exist; checked and recorded, tidied at the end, never destroyed."""

@@ -7,6 +7,6 @@ import sys
 from providers.plugin import serve
 from providers.ssh.host import Host
 
-# Nothing is ever made on hosts that exist, so there is nothing to sweep up.
+# No object is made for a host that exists, so there is nothing to sweep up.
 if sys.argv[1:2] != ["--sweep"]:
     serve("citadel-ssh", {"Host": Host()})

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-from hxp_enterprise_llm.core.exceptions import CitadelError, RefusedError, UnreachableError
-from hxp_enterprise_llm.orchestration.remote import SSH_FAILED, Remote
-from hxp_enterprise_llm.schemas.outputs import FleetOutputs, HostOutput, SshEndpoint
-from hxp_enterprise_llm.utilities.process import run
+from hxp_enterprise_llm.core.exceptions import RefusedError
+from hxp_enterprise_llm.schemas.outputs import SshEndpoint
+from providers.ssh.session import execute
 
 _SECONDS = 60.0
 _PYTHON = (3, 9)
@@ -26,6 +23,7 @@ done
 echo "cpus=$(nproc)"
 echo "python=$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)"
 [ -d /run/systemd/system ] && echo systemd=yes
+systemd-detect-virt --quiet --container 2>/dev/null && echo container=yes
 sudo -n true 2>/dev/null && echo sudo=yes
 exit 0
 """
@@ -41,6 +39,7 @@ class Facts:
     python: tuple[int, ...]
     systemd: bool
     sudo: bool
+    container: bool
 
 
 def ask(name: str, endpoint: SshEndpoint) -> Facts:
@@ -51,16 +50,10 @@ def ask(name: str, endpoint: SshEndpoint) -> Facts:
         endpoint: How to reach it; `identity_file` is absolute.
 
     Raises:
-        UnreachableError: It does not answer, shows another key, or lets us not in.
+        UnreachableError: It does not answer, shows another key, or does not let us in.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        command = Remote(_fleet(name, endpoint), Path(folder)).command(name, "sh", "-s")
-        done = run(command, stdin=_SCRIPT, check=False, timeout=_SECONDS)
-    if done.returncode == SSH_FAILED:
-        raise UnreachableError(_unreachable(name, endpoint, done.stderr), next_step=_NEXT)
-    if done.returncode != 0:
-        raise CitadelError(f"host {name} could not be looked at: {done.stderr.strip()}")
-    pairs = (line.partition("=") for line in done.stdout.splitlines())
+    said = execute(name, endpoint, ("sh", "-s"), _SCRIPT, _SECONDS)
+    pairs = (line.partition("=") for line in said.splitlines())
     return parse({key: value for key, _, value in pairs})
 
 
@@ -75,6 +68,7 @@ def parse(said: Mapping[str, str]) -> Facts:
         python=tuple(int(part) for part in said["python"].split(".") if part),
         systemd=said.get("systemd") == "yes",
         sudo=said.get("sudo") == "yes",
+        container=said.get("container") == "yes",
     )
 
 
@@ -109,26 +103,3 @@ def refuse_unfit(name: str, facts: Facts, memory: int) -> None:
             f"host {name} does not fit:\n" + "\n".join(f"  - {text}" for text in lacks),
             next_step="Mend the host, or what the environment says of it.",
         )
-
-
-_NEXT = "Check address, user, identity_file and bastion of the environment, and the host itself."
-
-
-def _unreachable(name: str, endpoint: SshEndpoint, text: str) -> str:
-    where = f"{endpoint.user}@{endpoint.host}:{endpoint.port}"
-    if "host key" in text.lower():
-        return f"host {name} ({where}) shows another key than hosts.{name}.host_key"
-    return f"host {name} ({where}) does not answer: {text.strip()}"
-
-
-def _fleet(name: str, endpoint: SshEndpoint) -> FleetOutputs:
-    host = HostOutput(
-        name=name,
-        roles=(),
-        address=endpoint.host,
-        ssh=endpoint,
-        memory_bytes=0,
-        cpus=0,
-        store="copied",
-    )
-    return FleetOutputs(environment=name, provider="ssh", hosts={name: host})

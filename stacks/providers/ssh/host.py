@@ -1,4 +1,4 @@
-"""A host that exists: it is asked what it is, and left as it is."""
+"""A host that exists: it is asked what it is; it is never made, and outlives its environment."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from hxp_enterprise_llm.schemas.base import CitadelModel
 from hxp_enterprise_llm.schemas.outputs import SshEndpoint
 from providers.plugin import Found, Properties, Report, Resource
 from providers.ssh.facts import Facts, ask, refuse_unfit
+from providers.ssh.farewell import take_off
 
 
 class HostInputs(CitadelModel):
@@ -80,9 +81,23 @@ class Host(Resource[HostInputs]):
         refuse_unfit(identity, facts, inputs.memory)
         return _outputs(facts)
 
-    def delete(self, identity: str, inputs: HostInputs) -> None:
-        """Forget it; nothing is done on the host."""
+    def delete(self, identity: str, inputs: HostInputs) -> str | None:
+        """Take off what Citadel put there and forget it; the host itself and its data stay.
+
+        A host that does not answer is forgotten as it is: it may be gone for good.
+        """
+        endpoint = inputs.endpoint()
+        try:
+            ask(identity, endpoint)
+        except UnreachableError as error:
+            return f"{error.message}; it is forgotten, and what Citadel put there is still there"
+        kept = take_off(identity, endpoint)
+        return f"stays on the host: {', '.join(kept)}" if kept else None
 
 
 def _outputs(facts: Facts) -> Properties:
-    return {"memory_found": facts.memory, "cpus_found": facts.cpus}
+    return {
+        "memory_found": facts.memory,
+        "cpus_found": facts.cpus,
+        "container_found": facts.container,
+    }

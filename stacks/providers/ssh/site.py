@@ -13,15 +13,16 @@ from hxp_enterprise_llm.schemas.provider import SshProvider
 
 
 class Host(pulumi.CustomResource):
-    """A host that exists; its real memory and CPUs are known once it was asked."""
+    """A host that exists; what it really is gets known once it was asked."""
 
     memory_found: pulumi.Output[int]
     cpus_found: pulumi.Output[float]
+    container_found: pulumi.Output[bool]
 
     def __init__(
         self, name: str, properties: dict[str, object], opts: pulumi.ResourceOptions
     ) -> None:
-        found = {"memory_found": None, "cpus_found": None}
+        found = {"memory_found": None, "cpus_found": None, "container_found": None}
         super().__init__("citadel-ssh:index:Host", name, properties | found, opts)
 
 
@@ -63,7 +64,7 @@ class SshSite:
             published={},
             memory=host.memory_found,
             cpus=host.cpus_found,
-            shared_kernel=False,
+            shared_kernel=host.container_found,
             store="copied",
             bastion=self._provider.bastion,
         )

@@ -42,6 +42,13 @@ def test_a_providers_progress_is_passed_on_and_debugging_is_not() -> None:
     assert said == ["host llm-1: waiting"]
 
 
+def test_a_warning_is_kept_once_for_the_end() -> None:
+    warning = {"urn": HOST, "message": "stays: /opt/data\n", "severity": "warning"}
+    progress, said = follow({"diagnosticEvent": warning}, {"diagnosticEvent": warning})
+    assert progress.changes().warnings == ("host llm-1: stays: /opt/data",)
+    assert not said
+
+
 def test_errors_keep_the_name_of_their_resource() -> None:
     error = {"urn": HOST, "message": "port 1 is busy\n", "severity": "error"}
     progress, _ = follow({"diagnosticEvent": error})

@@ -21,13 +21,18 @@ SAID = {
 
 def test_a_relative_of_debian_fits() -> None:
     facts = parse(SAID)
-    assert facts == Facts(("ubuntu", "debian"), 8 * GIB, 4.0, (3, 11), systemd=True, sudo=True)
+    yes = {"systemd": True, "sudo": True}
+    assert facts == Facts(("ubuntu", "debian"), 8 * GIB, 4.0, (3, 11), **yes, container=False)
     refuse_unfit("a", facts, 8 * GIB)
 
 
 def test_memory_is_the_smaller_of_the_machine_and_its_limit() -> None:
     assert parse(SAID | {"limit": str(GIB)}).memory == GIB
     assert parse(SAID | {"limit": str(2**63)}).memory == 8 * GIB
+
+
+def test_a_container_is_known_as_one() -> None:
+    assert parse(SAID | {"container": "yes"}).container
 
 
 def test_what_the_kernel_keeps_for_itself_is_no_reason_to_refuse() -> None:
