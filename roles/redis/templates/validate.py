@@ -9,18 +9,16 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
-import time
 from pathlib import Path
 
+from trial import as_user, attempt, judge
+
 _USER = "citadel-redis"
-_AS_SERVER = ("setpriv", f"--reuid={_USER}", f"--regid={_USER}", "--init-groups", "--")
 _START_SECONDS = 30
 
 
-def prepare(tree: Path, work: Path) -> list[str]:
+def prepare(work: Path) -> list[str]:
     """Lay out a trial below `work` with made-up passwords and return its command line."""
-    shutil.copytree(tree, work / "tree")
     credentials = work / "credentials"
     credentials.mkdir()
     for name in ("password", "monitor_password"):
@@ -30,11 +28,11 @@ def prepare(tree: Path, work: Path) -> list[str]:
         env={"CREDENTIALS_DIRECTORY": str(credentials)},
         check=True,
     )
-    for path in (work, *work.rglob("*")):
+    for path in work.rglob("*"):
         shutil.chown(path, _USER, _USER)
     places = ("--dir", str(work), "--aclfile", f"{work}/acl", "--unixsocket", f"{work}/socket")
     off = ("--port", "0", "--appendonly", "no", "--supervised", "no", "--logfile", "")
-    return [*_AS_SERVER, "redis-server", f"{work}/tree/redis.conf", *places, *off]
+    return [*as_user(_USER), "redis-server", f"{work}/tree/redis.conf", *places, *off]
 
 
 def answers(path: Path) -> bool:
@@ -48,36 +46,11 @@ def answers(path: Path) -> bool:
         return client.recv(64).startswith(b"+OK")
 
 
-def trial(tree: Path, work: Path) -> str:
+def trial(work: Path) -> str:
     """Return what is wrong with the staged configuration; nothing when it is sound."""
-    command = prepare(tree, work)
-    with (work / "log").open("w+") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log, cwd="/")
-        try:
-            deadline = time.monotonic() + _START_SECONDS
-            while time.monotonic() < deadline and server.poll() is None:
-                if answers(work / "socket"):
-                    return ""
-                time.sleep(0.05)
-        finally:
-            server.terminate()
-            server.wait()
-        log.seek(0)
-        return f"redis-server does not start on the staged configuration\n{log.read()}"
-
-
-def main() -> None:
-    """Try the staged tree that the first argument names."""
-    work = Path(tempfile.mkdtemp(prefix="citadel-redis-"))
-    try:
-        problem = trial(Path(sys.argv[1]), work)
-    except subprocess.CalledProcessError as error:
-        problem = str(error)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    if problem:
-        sys.exit(problem)
+    command, where = prepare(work), work / "socket"
+    return attempt(command, work / "log", lambda: "" if answers(where) else None, _START_SECONDS)
 
 
 if __name__ == "__main__":
-    main()
+    judge(trial, _USER)

@@ -13,6 +13,7 @@ HOST_SIDE = sorted(
         *(ROOT / "playbooks/plugins/module_utils").rglob("*.py"),
         *(ROOT / "playbooks/plugins/modules").rglob("*.py"),
         *ROOT.glob("roles/*/templates/*.py"),
+        *ROOT.glob("templates/*.py"),
     ]
 )
 NEW_MODULES = {"tomllib"}
