@@ -46,6 +46,9 @@ def _version(text: str) -> tuple[int, int]:
 
 def _install(requirements: Path, folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
+    # One at a time makes a toolchain: what is there, a killed run left.
+    for left in folder.parent.glob(".go-*"):
+        shutil.rmtree(left, ignore_errors=True)
     work = Path(tempfile.mkdtemp(prefix=".go-", dir=folder.parent))
     try:
         run(

@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import sys
+import tempfile
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -158,21 +159,24 @@ def make(folder: Path, report: Report, ways: Mapping[str, Way] | None = None) ->
     Raises:
         CitadelError: No way led to an engine; the text says what each one met.
     """
-    work = folder.with_name(f".{folder.name}.new")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for left in folder.parent.glob(f".{folder.name}.*"):
+        shutil.rmtree(left, ignore_errors=True)
     problems = []
     for source, way in (ways or WAYS).items():
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir(parents=True)
+        # A name of its own: what a killed run had started may still be writing to the old one.
+        work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        work.chmod(0o755)
         try:
             way(work, report)
         except (CitadelError, OSError) as error:
             problems.append(f"{source}: {error}")
+            shutil.rmtree(work, ignore_errors=True)
             continue
         write_atomic(work / _SOURCE_FILE, f"{source}\n")
         shutil.rmtree(folder, ignore_errors=True)
         work.rename(folder)
         return
-    shutil.rmtree(work, ignore_errors=True)
     raise CitadelError(
         "no Pulumi engine could be had\n" + "\n".join(problems),
         next_step=f"Put pulumi {VERSION} on PATH, or make one of these reachable.",

@@ -101,3 +101,21 @@ def test_an_interrupted_make_leaves_no_engine(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         make(tmp_path / "made", quiet, {"build": killed})
     assert not (tmp_path / "made").exists()
+
+
+def test_what_a_killed_run_had_started_cannot_reach_the_next_engine(tmp_path: Path) -> None:
+    works = []
+
+    def killed(work: Path, report: Report) -> None:
+        works.append(work)
+        raise KeyboardInterrupt
+
+    def made(work: Path, report: Report) -> None:
+        assert not works[0].exists()
+        assert work != works[0]
+        program(work / "bin" / "pulumi", "v3.250.0")
+
+    with pytest.raises(KeyboardInterrupt):
+        make(tmp_path / "made", quiet, {"build": killed})
+    make(tmp_path / "made", quiet, {"build": made})
+    assert [path.name for path in tmp_path.iterdir()] == ["made"]
