@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import os
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -45,11 +46,10 @@ class Found(Generic[Inputs]):
     warning: str = ""
 
 
-class Resource(Generic[Inputs]):
-    """One kind of object. Subclasses say how it is made, looked at, changed and removed."""
+class Resource(ABC, Generic[Inputs]):
+    """One kind of object, replaced by a new one when an input changes."""
 
     inputs: type[Inputs]
-    replace_on: frozenset[str] = frozenset()
     # Names and addresses are fixed, so the old one has to go first.
     delete_first: bool = True
 
@@ -60,21 +60,35 @@ class Resource(Generic[Inputs]):
             CitadelError: What is wrong and what to do.
         """
 
+    def replaces(self, name: str) -> bool:
+        """Return whether another value of an input takes another object."""
+        return name in self.inputs.model_fields
+
+    @abstractmethod
     def create(self, inputs: Inputs, report: Report) -> tuple[str, Properties]:
         """Make the object, or adopt what an interrupted run left; return its id and outputs."""
-        raise NotImplementedError
 
+    @abstractmethod
     def read(self, identity: str, inputs: Inputs, known: Properties) -> Found[Inputs] | None:
         """Return the object as it is, or None when it is gone; `known` are its last outputs."""
-        raise NotImplementedError
 
-    def update(self, identity: str, inputs: Inputs, report: Report) -> Properties:
-        """Bring an object to its inputs without replacing it; return its outputs."""
-        raise NotImplementedError
-
+    @abstractmethod
     def delete(self, identity: str, inputs: Inputs) -> str | None:
         """Remove the object; one that is gone already is fine. Return what people must know."""
-        raise NotImplementedError
+
+
+class MutableResource(Resource[Inputs]):
+    """One kind of object that can change and stay the same object."""
+
+    replace_on: frozenset[str]
+
+    def replaces(self, name: str) -> bool:
+        """Return whether another value of an input takes another object."""
+        return name in self.replace_on
+
+    @abstractmethod
+    def update(self, identity: str, inputs: Inputs, report: Report) -> Properties:
+        """Bring an object to its inputs without replacing it; return its outputs."""
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...]:
@@ -140,7 +154,7 @@ class Plugin(rpc.ResourceProviderServicer):
         return kinds(
             changes=kinds.DIFF_SOME if changed else kinds.DIFF_NONE,
             diffs=changed,
-            replaces=[name for name in changed if name in resource.replace_on],
+            replaces=[name for name in changed if resource.replaces(name)],
             deleteBeforeReplace=resource.delete_first,
         )
 
@@ -179,6 +193,9 @@ class Plugin(rpc.ResourceProviderServicer):
             return provider_pb2.UpdateResponse(properties=request.news)
         with _explained(context), _alone(request.urn):
             inputs = resource.inputs.model_validate(given)
+            if not isinstance(resource, MutableResource):
+                # What differs is no input of this version: another one wrote it.
+                return provider_pb2.UpdateResponse(properties=_struct(given))
             outputs = resource.update(request.id, inputs, self._report(request.urn))
             return provider_pb2.UpdateResponse(properties=_struct(given | outputs))
 

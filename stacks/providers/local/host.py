@@ -19,7 +19,7 @@ from providers.local.podman import (
     runtime,
 )
 from providers.local.ports import refuse_busy
-from providers.plugin import Found, Properties, Report, Resource
+from providers.plugin import Found, MutableResource, Properties, Report
 
 
 class HostInputs(CitadelModel):
@@ -49,7 +49,7 @@ INIT = ("/bin/sh", "-c", "mount --make-rshared / && exec /sbin/init")
 _IN_PLACE = frozenset({"authorized_key", "running", "memory", "cpus"})
 
 
-class Host(Resource[HostInputs]):
+class Host(MutableResource[HostInputs]):
     """Made by `podman run`; its volumes are resources of their own."""
 
     inputs = HostInputs

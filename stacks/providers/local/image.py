@@ -21,7 +21,6 @@ class Image(Resource[ImageInputs]):
     """Built by debootstrap and apt."""
 
     inputs = ImageInputs
-    replace_on = frozenset(ImageInputs.model_fields)
     delete_first = False
 
     def create(self, inputs: ImageInputs, report: Report) -> tuple[str, Properties]:

@@ -28,7 +28,6 @@ class Network(Resource[NetworkInputs]):
     """Made by `podman network create`."""
 
     inputs = NetworkInputs
-    replace_on = frozenset(NetworkInputs.model_fields)
 
     def create(self, inputs: NetworkInputs, report: Report) -> tuple[str, Properties]:
         """Make it, or adopt ours; see the base class."""

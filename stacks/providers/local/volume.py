@@ -26,7 +26,6 @@ class Volume(Resource[VolumeInputs]):
     """Made by `podman volume create`."""
 
     inputs = VolumeInputs
-    replace_on = frozenset(VolumeInputs.model_fields)
 
     def create(self, inputs: VolumeInputs, report: Report) -> tuple[str, Properties]:
         """Make it, or adopt ours with what is in it; see the base class."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hxp_enterprise_llm.core.exceptions import RefusedError, UnreachableError
 from hxp_enterprise_llm.schemas.base import CitadelModel
 from hxp_enterprise_llm.schemas.outputs import SshEndpoint
-from providers.plugin import Found, Properties, Report, Resource
+from providers.plugin import Found, MutableResource, Properties, Report
 from providers.ssh.facts import Facts, ask, refuse_unfit
 from providers.ssh.farewell import take_off
 
@@ -35,7 +35,7 @@ class HostInputs(CitadelModel):
         )
 
 
-class Host(Resource[HostInputs]):
+class Host(MutableResource[HostInputs]):
     """Recorded, never made."""
 
     inputs = HostInputs

@@ -12,7 +12,15 @@ from pulumi.runtime.proto import provider_pb2
 
 from hxp_enterprise_llm.core.exceptions import CitadelError
 from hxp_enterprise_llm.schemas.base import CitadelModel
-from providers.plugin import Found, Plugin, Properties, Report, Resource, differences
+from providers.plugin import (
+    Found,
+    MutableResource,
+    Plugin,
+    Properties,
+    Report,
+    Resource,
+    differences,
+)
 
 URN = "urn:pulumi:s::citadel::citadel-fake:index:Box::one"
 
@@ -22,7 +30,7 @@ class BoxInputs(CitadelModel):
     size: int
 
 
-class Box(Resource[BoxInputs]):
+class Box(MutableResource[BoxInputs]):
     inputs = BoxInputs
     replace_on = frozenset({"name"})
 
@@ -52,6 +60,21 @@ class Box(Resource[BoxInputs]):
         self.made.pop(identity, None)
 
 
+class Stone(Resource[BoxInputs]):
+    """Cannot change: another input takes another stone."""
+
+    inputs = BoxInputs
+
+    def create(self, inputs: BoxInputs, report: Report) -> tuple[str, Properties]:
+        return inputs.name, {}
+
+    def read(self, identity: str, inputs: BoxInputs, known: Properties) -> Found[BoxInputs] | None:
+        return Found(inputs, known)
+
+    def delete(self, identity: str, inputs: BoxInputs) -> None:
+        pass
+
+
 class Context:
     def abort(self, code: grpc.StatusCode, details: str) -> None:
         raise grpc.RpcError(details)
@@ -73,7 +96,7 @@ def plugin(box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plugin:
     (tmp_path / "Pulumi.yaml").touch()
     (tmp_path / "stacks").mkdir()
     monkeypatch.chdir(tmp_path)
-    return Plugin("citadel-fake", {"Box": box}, "")
+    return Plugin("citadel-fake", {"Box": box, "Stone": Stone()}, "")
 
 
 def test_every_wrong_input_is_named(plugin: Plugin) -> None:
@@ -112,6 +135,30 @@ def test_a_difference_is_an_update_or_a_replacement(
     assert list(answer.replaces) == replaced
     assert answer.deleteBeforeReplace
     assert (answer.changes == provider_pb2.DiffResponse.DIFF_SOME) == bool(changed)
+
+
+def test_an_object_that_cannot_change_is_replaced_for_every_input_it_has(plugin: Plugin) -> None:
+    urn = URN.replace("Box", "Stone")
+    old, news = struct(name="a", size=1, colour="red"), struct(name="b", size=2)
+    request = provider_pb2.DiffRequest(urn=urn, old_inputs=old, news=news)
+    assert list(plugin.Diff(request, Context()).replaces) == ["name", "size"]
+    # An input that another version had is forgotten, without another object.
+    answer = plugin.Update(provider_pb2.UpdateRequest(urn=urn, id="b", news=news), Context())
+    assert dict(answer.properties) == {"name": "b", "size": 2}
+
+
+@pytest.mark.parametrize(
+    ("kind", "missing"),
+    [(Resource, {"create", "read", "delete"}), (MutableResource, {"update"})],
+)
+def test_a_kind_of_object_that_lacks_a_method_cannot_be_served(
+    kind: type[Any], missing: set[str]
+) -> None:
+    assert missing <= kind.__abstractmethods__
+    for name in missing:
+        given = {each: None for each in kind.__abstractmethods__ if each != name}
+        with pytest.raises(TypeError, match=f"abstract class Half.*{name}"):
+            type("Half", (kind,), given)()
 
 
 def test_create_returns_inputs_and_outputs(plugin: Plugin, box: Box) -> None:
