@@ -39,6 +39,12 @@ def print_json(data: Any) -> None:
     typer.echo(json.dumps(data, indent=2, default=str))
 
 
+def print_warnings(warnings: Sequence[str]) -> None:
+    """Print what people must know of a thing that went well, on standard error."""
+    for warning in warnings:
+        typer.echo(f"! {warning}", err=True)
+
+
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print rows under headings; columns are aligned, nothing is cut off in a pipe."""
     from rich import box

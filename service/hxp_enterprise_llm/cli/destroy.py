@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hxp_enterprise_llm.cli.console import Phases
+from hxp_enterprise_llm.cli.console import Phases, print_warnings
 from hxp_enterprise_llm.cli.target import EnvironmentArgument, Target, open_target
 from hxp_enterprise_llm.core.exceptions import CitadelError, RefusedError
 
@@ -20,7 +20,7 @@ def destroy(
         bool, typer.Option("--dry-run", help="Say what would be removed and end.")
     ] = False,
 ) -> None:
-    """Remove an environment with its data.
+    """Remove an environment with its data; hosts of provider ssh stay, and the data on them.
 
     Examples: citadel destroy local --dry-run · citadel destroy local --yes
     """
@@ -28,7 +28,7 @@ def destroy(
 
     target = open_target(environment)
     gone = target.stack.resources()
-    typer.echo(f"This removes {target.name}: {len(gone)} resources, data included.")
+    typer.echo(_announcement(target, len(gone)))
     for line in gone:
         typer.echo(f"  {line}")
     if dry_run:
@@ -39,12 +39,22 @@ def destroy(
     with exclusive(target.name, f"citadel destroy {target.name}"), phases.phase("destroy") as phase:
         target.stack.recover(phase.report)
         # Also without resources: a run that was killed early may have left objects unknown to it.
-        target.stack.destroy(phase.report)
+        done = target.stack.destroy(phase.report)
         phase.done(f"{target.name} is gone")
+    print_warnings(done.warnings)
+
+
+def _announcement(target: Target, number: int) -> str:
+    if target.loaded.environment.provider.kind == "ssh":
+        return (
+            f"This takes the services, artifacts and credentials of {target.name} off {number} "
+            "hosts; the hosts stay, with their data and Debian packages."
+        )
+    return f"This removes {target.name}: {number} resources, data included."
 
 
 def _ask(target: Target) -> None:
     if not sys.stdin.isatty():
         raise RefusedError("destroy asks first", next_step="Give --yes in scripts.")
-    if not typer.confirm(f"Remove {target.name} and all its data?"):
+    if not typer.confirm(f"Remove {target.name}?"):
         raise CitadelError("nothing was removed")

@@ -7,7 +7,14 @@ from typing import Annotated
 
 import typer
 
-from hxp_enterprise_llm.cli.console import Output, OutputOption, Phases, print_json, print_table
+from hxp_enterprise_llm.cli.console import (
+    Output,
+    OutputOption,
+    Phases,
+    print_json,
+    print_table,
+    print_warnings,
+)
 from hxp_enterprise_llm.cli.target import EnvironmentArgument, open_target
 
 app = typer.Typer(no_args_is_help=True)
@@ -28,6 +35,7 @@ def up(environment: EnvironmentArgument) -> None:
         done = target.stack.up(phase.report)
         hosts = " ".join(target.loaded.environment.hosts)
         phase.done(f"{hosts} (pulumi: {done.summary})", unchanged=not done.changed)
+    print_warnings(done.warnings)
 
 
 @app.command("down")

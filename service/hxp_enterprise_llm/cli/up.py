@@ -17,6 +17,7 @@ from hxp_enterprise_llm.cli.console import (
     Phases,
     duration,
     print_json,
+    print_warnings,
 )
 from hxp_enterprise_llm.cli.target import EnvironmentArgument, Target, open_target
 from hxp_enterprise_llm.cli.verify import print_checks, verify_target
@@ -83,6 +84,7 @@ def _hosts(phases: Phases, target: Target) -> None:
         done = target.stack.up(phase.report)
         hosts = " ".join(target.loaded.environment.hosts)
         phase.done(f"{hosts} (pulumi: {done.summary})", unchanged=not done.changed)
+    print_warnings(done.warnings)
 
 
 def _converge(phases: Phases, target: Target) -> None:
