@@ -39,6 +39,7 @@ features: bootstrap ## List the rows of the specification with their tests; fail
 
 generate: bootstrap ## Write what is generated from the models.
 	@$(python) -m hxp_enterprise_llm.configuration.generate
+	@$(python) -m hxp_enterprise_llm.orchestration.artifacts lock
 
 format: bootstrap ## Format the code.
 	@.venv/bin/ruff check --fix --quiet . && .venv/bin/ruff format --quiet .

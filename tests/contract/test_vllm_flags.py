@@ -56,7 +56,7 @@ def lines() -> dict[str, dict[str, Any]]:
 def test_the_snapshot_is_what_the_locked_vllm_says() -> None:
     fresh = flags(report)
     snapshot = (paths.checkout() / SNAPSHOT).read_text()
-    assert fresh == snapshot, "run: citadel artifacts flags"
+    assert fresh == snapshot, "stale; see locks/README.md"
 
 
 @pytest.mark.parametrize("name", ["vllm-cpu", "vllm-cuda"])

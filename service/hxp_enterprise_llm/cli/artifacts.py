@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hxp_enterprise_llm.cli.console import Output, OutputOption, Phases, print_json, print_table
+from hxp_enterprise_llm.cli.console import (
+    Output,
+    OutputOption,
+    Phases,
+    print_json,
+    print_table,
+    progress_stream,
+)
 from hxp_enterprise_llm.cli.target import EnvironmentArgument, open_target
-from hxp_enterprise_llm.core.exceptions import CitadelError, ExitCode
+from hxp_enterprise_llm.core.exceptions import ExitCode
+
+if TYPE_CHECKING:
+    from hxp_enterprise_llm.orchestration.artifacts.collect import Garbage
 
 app = typer.Typer(no_args_is_help=True)
 
 
 @app.command("fetch")
-def fetch(environment: EnvironmentArgument) -> None:
+def fetch(
+    environment: EnvironmentArgument, output: Annotated[Output, OutputOption] = Output.TEXT
+) -> None:
     """Bring everything that an environment needs into the store; resumes what was interrupted.
 
     Example: citadel artifacts fetch local
@@ -23,9 +35,12 @@ def fetch(environment: EnvironmentArgument) -> None:
     from hxp_enterprise_llm.orchestration.artifacts.fetch import fetch as run
 
     target = open_target(environment)
-    with Phases(["artifacts"], before=0, stream=sys.stdout).phase("artifacts") as phase:
+    phases = Phases(["artifacts"], before=0, stream=progress_stream(output))
+    with phases.phase("artifacts") as phase:
         done = run(target.loaded, phase.report)
         phase.done(done.summary, unchanged=not done.changed)
+    if output is Output.JSON:
+        print_json({"environment": target.name, "changed": done.changed, "summary": done.summary})
 
 
 @app.command("list")
@@ -98,64 +113,35 @@ def verify(
 
 @app.command("gc")
 def collect(
-    *, yes: Annotated[bool, typer.Option("--yes", help="Remove; without it, only tell.")] = False
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove; without it, only tell.")] = False,
+    output: Annotated[Output, OutputOption] = Output.TEXT,
 ) -> None:
     """Remove what no environment of any checkout needs; a dry run unless --yes is given.
 
-    Example: citadel artifacts gc --yes
+    Examples: citadel artifacts gc --yes · citadel artifacts gc --output json
     """
     from hxp_enterprise_llm.orchestration.artifacts.collect import garbage, remove
     from hxp_enterprise_llm.orchestration.artifacts.fetch import open_store
-    from hxp_enterprise_llm.orchestration.artifacts.progress import size
     from hxp_enterprise_llm.orchestration.paths import cache
 
     store = open_store()
     items = garbage(store, cache() / "venvs")
-    for item in items:
-        typer.echo(f"{size(item.size):>8}  {item.path}")
-    total = size(sum(item.size for item in items))
     if yes:
         remove(store, items)
-        typer.echo(f"removed {len(items)} items, {total}")
+    if output is Output.JSON:
+        rows = [{"path": str(item.path), "bytes": item.size} for item in items]
+        print_json({"removed": yes, "bytes": sum(item.size for item in items), "items": rows})
     else:
-        typer.echo(f"{len(items)} items, {total}; remove them: citadel artifacts gc --yes")
+        _print_garbage(items, removed=yes)
 
 
-@app.command("lock")
-def lock(
-    *,
-    check: Annotated[bool, typer.Option("--check", help="Only tell whether it is fresh.")] = False,
-) -> None:
-    """Write locks/pylock.gateway.toml from uv.lock.
+def _print_garbage(items: list[Garbage], *, removed: bool) -> None:
+    from hxp_enterprise_llm.orchestration.artifacts.progress import size
 
-    Example: citadel artifacts lock --check
-    """
-    from hxp_enterprise_llm.orchestration.artifacts.own_wheel import gateway_lock
-    from hxp_enterprise_llm.orchestration.paths import checkout
-    from hxp_enterprise_llm.utilities.files import write_atomic
-
-    path = checkout() / "locks" / "pylock.gateway.toml"
-    text = gateway_lock(checkout())
-    if check and path.read_text() != text:
-        raise CitadelError(f"{path} is stale", next_step="run: citadel artifacts lock")
-    if not check:
-        write_atomic(path, text)
-
-
-@app.command("flags")
-def flags() -> None:
-    """Ask the locked vLLM for its arguments and write schemas/vllm_flags.json.
-
-    Example: citadel artifacts flags
-    """
-    from hxp_enterprise_llm.orchestration.artifacts.flags import SNAPSHOT
-    from hxp_enterprise_llm.orchestration.artifacts.flags import flags as ask
-    from hxp_enterprise_llm.orchestration.paths import checkout
-    from hxp_enterprise_llm.utilities.files import write_atomic
-
-    with Phases(["flags"], before=0, stream=sys.stdout).phase("flags") as phase:
-        text = ask(phase.report)
-        path = checkout() / SNAPSHOT
-        same = path.read_text() == text
-        write_atomic(path, text)
-        phase.done(SNAPSHOT, unchanged=same)
+    for item in items:
+        typer.echo(f"{size(item.size):>8}  {item.path}")
+    total = f"{len(items)} items, {size(sum(item.size for item in items))}"
+    typer.echo(
+        f"removed {total}" if removed else f"{total}; remove them: citadel artifacts gc --yes"
+    )

@@ -51,13 +51,7 @@ def show(
     from hxp_enterprise_llm.configuration.resolved import resolved
 
     loaded = load(environment)
-    document = resolved(loaded.name, loaded.environment)
-    if output is Output.JSON:
-        print_json(document)
-        return ExitCode.OK
-    import yaml
-
-    typer.echo(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), nl=False)
+    _print_document(resolved(loaded.name, loaded.environment), output)
     return ExitCode.OK
 
 
@@ -85,15 +79,24 @@ def explain(
 
 
 @app.command()
-def schema() -> int:
-    """Print the JSON Schema of environment files, for editors.
+def schema(output: Annotated[Output, OutputOption] = Output.JSON) -> int:
+    """Print the JSON Schema of environment files, for editors; text is the same as YAML.
 
     Examples: citadel config schema > environment.schema.json
     """
     from hxp_enterprise_llm.configuration.json_schema import environment_schema
 
-    print_json(environment_schema())
+    _print_document(environment_schema(), output)
     return ExitCode.OK
+
+
+def _print_document(document: dict[str, Any], output: Output) -> None:
+    if output is Output.JSON:
+        print_json(document)
+        return
+    import yaml
+
+    typer.echo(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), nl=False)
 
 
 _Result = tuple[str, "LoadedEnvironment | None", "tuple[Diagnostic, ...]"]

@@ -26,6 +26,11 @@ class Output(StrEnum):
 OutputOption = typer.Option("--output", help="text for people, json for programs.")
 
 
+def progress_stream(output: Output) -> TextIO:
+    """Return where progress goes: with JSON, standard output is for the document alone."""
+    return sys.stderr if output is Output.JSON else sys.stdout
+
+
 def duration(seconds: float) -> str:
     """Return seconds as people write them: `0.4 s`, `12 s`, `3 m 31 s`."""
     if seconds < 10:
@@ -91,14 +96,16 @@ class Phases:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[Phase]:
-        """Run one phase; on an error its line says that it failed and the error goes on."""
+        """Run one phase; an error or Ctrl-C closes its line, takes its name along and goes on."""
         started = time.monotonic()
         phase = Phase(lambda text: self._show(name, text, started))
         self._show(name, "…", started)
         try:
             yield phase
-        except BaseException:
-            self._close(name, "failed", started)
+        except BaseException as error:
+            error.add_note(f"phase {name}")
+            stopped = isinstance(error, KeyboardInterrupt)
+            self._close(name, "interrupted" if stopped else "failed", started)
             raise
         self._close(name, ("= " if phase.unchanged else "") + phase.summary, started)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
@@ -14,6 +13,7 @@ from hxp_enterprise_llm.cli.console import (
     print_json,
     print_table,
     print_warnings,
+    progress_stream,
 )
 from hxp_enterprise_llm.cli.target import EnvironmentArgument, open_target
 
@@ -21,7 +21,9 @@ app = typer.Typer(no_args_is_help=True)
 
 
 @app.command("up")
-def up(environment: EnvironmentArgument) -> None:
+def up(
+    environment: EnvironmentArgument, output: Annotated[Output, OutputOption] = Output.TEXT
+) -> None:
     """Make the hosts of an environment, or repair them; nothing is configured on them.
 
     Example: citadel hosts up local
@@ -29,13 +31,17 @@ def up(environment: EnvironmentArgument) -> None:
     from hxp_enterprise_llm.orchestration.lock import exclusive
 
     target = open_target(environment)
-    phases = Phases(["hosts"], before=0, stream=sys.stdout)
+    phases = Phases(["hosts"], before=0, stream=progress_stream(output))
     with exclusive(target.name, f"citadel hosts up {target.name}"), phases.phase("hosts") as phase:
         target.stack.recover(phase.report)
         done = target.stack.up(phase.report)
         hosts = " ".join(target.loaded.environment.hosts)
         phase.done(f"{hosts} (pulumi: {done.summary})", unchanged=not done.changed)
     print_warnings(done.warnings)
+    if output is Output.JSON:
+        print_json(
+            {"environment": target.name, "changed": done.changed, "resources": dict(done.counts)}
+        )
 
 
 @app.command("down")
@@ -43,6 +49,7 @@ def down(
     environment: EnvironmentArgument,
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask; for scripts.")] = False,
+    output: Annotated[Output, OutputOption] = Output.TEXT,
 ) -> None:
     """Remove the hosts of an environment and their data; asks first, as `destroy` does.
 
@@ -50,7 +57,7 @@ def down(
     """
     from hxp_enterprise_llm.cli.destroy import destroy
 
-    destroy(environment, yes=yes)
+    destroy(environment, yes=yes, output=output)
 
 
 @app.command("list")

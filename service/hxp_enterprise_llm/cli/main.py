@@ -61,16 +61,16 @@ def run(arguments: Sequence[str]) -> int:
     """
     try:
         result = build(arguments)(args=list(arguments), prog_name="citadel", standalone_mode=False)
-    except CitadelError as error:
-        return _fail(str(error), error.exit_code)
-    except TyperException as error:
-        return _fail(f"{error.format_message()}\n  See: citadel --help", ExitCode.ERROR)
-    except (typer.Abort, KeyboardInterrupt):
-        return _fail("stopped; run the same command again to go on.", 130)
     except BrokenPipeError:
         # The reader has gone: what is still buffered has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.ERROR
+    except (CitadelError, TyperException, typer.Abort, KeyboardInterrupt) as error:
+        return _fail(error, arguments)
+    except Exception as error:
+        # The traceback follows; a program gets its document before it.
+        _fail(error, arguments)
+        raise
     return result if isinstance(result, int) else ExitCode.OK
 
 
@@ -121,6 +121,7 @@ def _nothing() -> None:
     """Stand in for a command that was not asked for; only its name and help are used."""
 
 
-def _fail(text: str, code: int) -> int:
-    typer.echo(text, err=True)
-    return int(code)
+def _fail(error: BaseException, arguments: Sequence[str]) -> int:
+    from hxp_enterprise_llm.cli.errors import fail
+
+    return int(fail(error, arguments))

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hxp_enterprise_llm.cli.console import Output, OutputOption, print_json, print_table
-from hxp_enterprise_llm.cli.target import EnvironmentArgument, Target, open_target
-from hxp_enterprise_llm.core.exceptions import CitadelError, ExitCode
+from hxp_enterprise_llm.cli.target import EnvironmentArgument, open_target
+from hxp_enterprise_llm.core.exceptions import CitadelError, ExitCode, UnreachableError
 
 if TYPE_CHECKING:
     from hxp_enterprise_llm.orchestration.probe import UnitState
-
-_LISTENERS = {"gateway": "gateway", "prometheus": "prometheus", "alertmanager": "alertmanager"}
 
 
 def status(
@@ -24,20 +22,26 @@ def status(
 
     Examples: citadel status local · citadel status local --output json
     """
+    from hxp_enterprise_llm.orchestration.endpoints import urls
     from hxp_enterprise_llm.orchestration.probe import probe
 
     target = open_target(environment)
     answers = probe(target.remote(), list(target.fleet.hosts))
+    found = urls(target.loaded.environment, target.fleet)
     if output is Output.JSON:
-        print_json({"hosts": _document(answers), "endpoints": _endpoints(target)})
+        print_json({"hosts": _document(answers), "endpoints": found})
     else:
         _print(answers)
-        for name, url in _endpoints(target).items():
+        for name, url in found.items():
             typer.echo(f"  {name:<13} {url}")
-    if any(isinstance(units, CitadelError) for units in answers.values()):
+    return _outcome(answers)
+
+
+def _outcome(answers: dict[str, list[UnitState] | CitadelError]) -> ExitCode:
+    if any(isinstance(units, UnreachableError) for units in answers.values()):
         return ExitCode.UNREACHABLE
     healthy = all(
-        unit.ok for units in answers.values() if isinstance(units, list) for unit in units
+        isinstance(units, list) and all(unit.ok for unit in units) for units in answers.values()
     )
     return ExitCode.OK if healthy else ExitCode.ERROR
 
@@ -46,7 +50,8 @@ def _print(answers: dict[str, list[UnitState] | CitadelError]) -> None:
     rows = []
     for host, units in answers.items():
         if isinstance(units, CitadelError):
-            rows.append([host, "", "away", "", "", units.message])
+            state = "away" if isinstance(units, UnreachableError) else "error"
+            rows.append([host, "", state, "", "", units.message])
             continue
         rows += [
             [host, unit.unit, unit.active, unit.health, f"{unit.memory_bytes >> 20} MiB",
@@ -58,18 +63,8 @@ def _print(answers: dict[str, list[UnitState] | CitadelError]) -> None:
 
 def _document(answers: dict[str, list[UnitState] | CitadelError]) -> dict[str, object]:
     return {
-        host: {"reachable": False, "error": units.message}
+        host: {"reachable": not isinstance(units, UnreachableError), "error": units.message}
         if isinstance(units, CitadelError)
         else {"reachable": True, "units": [asdict(unit) for unit in units]}
         for host, units in answers.items()
     }
-
-
-def _endpoints(target: Target) -> dict[str, str]:
-    from hxp_enterprise_llm.orchestration.endpoints import endpoints
-
-    found = {}
-    for role, listener in _LISTENERS.items():
-        for endpoint in endpoints(target.loaded.environment, target.fleet, role, listener):
-            found[role] = endpoint.url + ("/v1" if role == "gateway" else "")
-    return found

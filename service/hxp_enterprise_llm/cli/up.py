@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,10 +17,10 @@ from hxp_enterprise_llm.cli.console import (
     duration,
     print_json,
     print_warnings,
+    progress_stream,
 )
 from hxp_enterprise_llm.cli.target import EnvironmentArgument, Target, open_target
 from hxp_enterprise_llm.cli.verify import print_checks, verify_target
-from hxp_enterprise_llm.core.exceptions import ExitCode
 
 if TYPE_CHECKING:
     from hxp_enterprise_llm.orchestration.question import Answer
@@ -40,25 +39,24 @@ def up(
     Examples: citadel up local · citadel up local --output json
     """
     from hxp_enterprise_llm.orchestration.lock import exclusive
+    from hxp_enterprise_llm.orchestration.verify import outcome
 
     started = time.monotonic()
     target = open_target(environment)
-    stream = sys.stderr if output is Output.JSON else sys.stdout
     before = int(os.environ.get("CITADEL_PHASES_BEFORE", "0"))
-    phases = Phases(PHASES, before=before, stream=stream)
+    phases = Phases(PHASES, before=before, stream=progress_stream(output))
     with exclusive(target.name, f"citadel up {target.name}"):
         _toolchain(phases)
         _artifacts(phases, target)
         _hosts(phases, target)
         _converge(phases, target)
         checks = _verify(phases, target)
-        answer = _ask(phases, target)
-    failed = [check for check in checks if not check.ok]
+        answer = _ask(phases, target, checks)
     if output is Output.JSON:
         print_json(_document(target, phases, checks, answer))
     else:
-        _print_end(target, answer, failed, time.monotonic() - started)
-    return ExitCode.ERROR if failed else ExitCode.OK
+        _print_end(target, answer, checks, time.monotonic() - started)
+    return outcome(checks)
 
 
 def _toolchain(phases: Phases) -> None:
@@ -105,7 +103,7 @@ def _verify(phases: Phases, target: Target) -> list[Check]:
     return checks
 
 
-def _ask(phases: Phases, target: Target) -> Answer | None:
+def _ask(phases: Phases, target: Target, checks: list[Check]) -> Answer | None:
     from hxp_enterprise_llm.orchestration import question
     from hxp_enterprise_llm.orchestration.endpoints import gateway
 
@@ -113,6 +111,10 @@ def _ask(phases: Phases, target: Target) -> Answer | None:
     with phases.phase("ask") as phase:
         if model is None:
             phase.done("no chat model in this environment")
+            return None
+        if any(check.kind == "answer" and not check.ok for check in checks):
+            # What failed is told as a table, which an error here would hide.
+            phase.done("not asked: verify got no answer")
             return None
         door = gateway(target.loaded.environment, target.fleet)
         answer = question.ask(door, target.key(), model)
@@ -130,7 +132,8 @@ def chat_model(target: Target) -> str | None:
     return None
 
 
-def _print_end(target: Target, answer: Answer | None, failed: list[Check], seconds: float) -> None:
+def _print_end(target: Target, answer: Answer | None, checks: list[Check], seconds: float) -> None:
+    failed = [check for check in checks if not check.ok]
     if answer is not None:
         typer.echo(f"                  {answer.text}")
     if failed:
@@ -145,18 +148,18 @@ def _print_end(target: Target, answer: Answer | None, failed: list[Check], secon
 
 
 def _directions(target: Target) -> list[str]:
-    from hxp_enterprise_llm.orchestration.endpoints import endpoints
+    from hxp_enterprise_llm.orchestration.endpoints import urls
 
-    environment, name = target.loaded.environment, target.name
-    doors = endpoints(environment, target.fleet, "gateway", "gateway")
-    lines = [f"gateway     {door.url}/v1      key  {target.key()}" for door in doors]
-    watches = endpoints(environment, target.fleet, "prometheus", "prometheus")
-    lines += [f"prometheus  {watch.url}" for watch in watches]
+    found, name, lines = urls(target.loaded.environment, target.fleet), target.name, []
+    if "gateway" in found:
+        lines.append(f"gateway     {found['gateway']}      key  {target.key()}")
+    if "prometheus" in found:
+        lines.append(f"prometheus  {found['prometheus']}")
     model = chat_model(target)
     if model is not None:
         body = json.dumps({"model": model, "messages": [{"role": "user", "content": "Hello"}]})
         lines.append(
-            f"try         curl {doors[0].url}/v1/chat/completions"
+            f"try         curl {found['gateway']}/chat/completions"
             f" -H 'Authorization: Bearer {target.key()}'"
             f" -H 'Content-Type: application/json' -d '{body}'"
         )
@@ -170,18 +173,13 @@ def _directions(target: Target) -> list[str]:
 def _document(
     target: Target, phases: Phases, checks: list[Check], answer: Answer | None
 ) -> dict[str, Any]:
-    from hxp_enterprise_llm.orchestration.endpoints import endpoints
+    from hxp_enterprise_llm.orchestration.endpoints import urls
 
-    environment = target.loaded.environment
     return {
         "environment": target.name,
         "ok": all(check.ok for check in checks),
         "seconds": {name: round(value, 2) for name, value in phases.seconds.items()},
         "answer": None if answer is None else answer.text,
-        "endpoints": {
-            role: endpoint.url
-            for role, listener in (("gateway", "gateway"), ("prometheus", "prometheus"))
-            for endpoint in endpoints(environment, target.fleet, role, listener)
-        },
+        "endpoints": urls(target.loaded.environment, target.fleet),
         "checks": [asdict(check) for check in checks],
     }

@@ -9,7 +9,6 @@ import typer
 
 from hxp_enterprise_llm.cli.console import Output, OutputOption, print_json, print_table
 from hxp_enterprise_llm.cli.target import EnvironmentArgument, Target, open_target
-from hxp_enterprise_llm.core.exceptions import ExitCode
 
 if TYPE_CHECKING:
     from hxp_enterprise_llm.orchestration import verify as checks
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 def verify(
     environment: EnvironmentArgument, output: Annotated[Output, OutputOption] = Output.TEXT
 ) -> int:
-    """Check every endpoint, unit and series of an environment; exit 1 when one fails.
+    """Check endpoints, units and series; exit 1 when one fails, 4 when a host does not answer.
 
     Examples: citadel verify local · citadel verify local --output json
     """
@@ -31,7 +30,7 @@ def verify(
     else:
         print_checks(found)
         typer.echo(f"{len(found)} checks, {len(failed)} failed")
-    return ExitCode.ERROR if failed else ExitCode.OK
+    return checks.outcome(found)
 
 
 def verify_target(target: Target) -> checks.Target:

@@ -2,11 +2,41 @@
 
 from __future__ import annotations
 
+import http.client
+import urllib.error
+import urllib.request
 from dataclasses import dataclass
 
-from hxp_enterprise_llm.core.exceptions import CitadelError
+from hxp_enterprise_llm.core.exceptions import CitadelError, UnreachableError
 from hxp_enterprise_llm.schemas.environment import Environment
 from hxp_enterprise_llm.schemas.outputs import FleetOutputs
+
+_TIMEOUT = 10.0
+_SHOWN_BYTES = 500
+
+
+@dataclass(frozen=True)
+class Served:
+    """What a role serves to users over HTTP.
+
+    Attributes:
+        role: The role.
+        listener: Its listener.
+        health: Paths that answer 200 while all is well.
+        base: Path that users' programs start from.
+    """
+
+    role: str
+    listener: str
+    health: tuple[str, ...]
+    base: str = ""
+
+
+SERVED = (
+    Served("gateway", "gateway", ("/health/live", "/health/ready"), base="/v1"),
+    Served("prometheus", "prometheus", ("/-/healthy", "/-/ready")),
+    Served("alertmanager", "alertmanager", ("/-/healthy", "/-/ready")),
+)
 
 
 @dataclass(frozen=True)
@@ -23,6 +53,25 @@ class Endpoint:
         """Return `http://ADDRESS:PORT`."""
         return f"http://{self.address}:{self.port}"
 
+    def get(self, path: str) -> bytes:
+        """Return what a GET answers; never through a proxy, for these are hosts of ours.
+
+        Raises:
+            UnreachableError: Nobody answers.
+            CitadelError: The answer is an error.
+        """
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(self.url + path, timeout=_TIMEOUT) as response:
+                content: bytes = response.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                text = error.read(_SHOWN_BYTES).decode(errors="replace").strip()
+            raise CitadelError(f"{self.url}{path} answered {error.code}: {text}") from None
+        except (OSError, http.client.HTTPException) as error:
+            raise UnreachableError(f"{self.url}{path} does not answer: {error}") from None
+        return content
+
 
 def endpoints(
     environment: Environment, fleet: FleetOutputs, role: str, listener: str
@@ -37,6 +86,16 @@ def endpoints(
         address = host.address if port is None else "127.0.0.1"
         found.append(Endpoint(name, listener, address, port or environment.port(listener)))
     return tuple(found)
+
+
+def urls(environment: Environment, fleet: FleetOutputs) -> dict[str, str]:
+    """Return where users reach each role of `SERVED` that has a host: of the first one."""
+    found = {}
+    for served in SERVED:
+        doors = endpoints(environment, fleet, served.role, served.listener)
+        if doors:
+            found[served.role] = doors[0].url + served.base
+    return found
 
 
 def gateway(environment: Environment, fleet: FleetOutputs) -> Endpoint:

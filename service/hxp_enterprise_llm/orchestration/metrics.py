@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import time
 import urllib.parse
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from hxp_enterprise_llm.core.exceptions import CitadelError, UnreachableError
+from hxp_enterprise_llm.core.exceptions import CitadelError
 from hxp_enterprise_llm.orchestration.endpoints import Endpoint
 
-_TIMEOUT = 10.0
 _PAUSE = 0.5
 _Seen = TypeVar("_Seen")
 # One series that only the daemon itself, at work, can make; by the role whose exporter has it.
@@ -43,9 +41,7 @@ class Prometheus:
     """Reads one Prometheus over its HTTP API."""
 
     def __init__(self, endpoint: Endpoint) -> None:
-        self._url = endpoint.url
-        # Never through a proxy: these are hosts of ours.
-        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        self._endpoint = endpoint
 
     def targets(self) -> list[Target]:
         """Return every active target."""
@@ -69,13 +65,13 @@ class Prometheus:
         return int(result[0]["value"][1]) if result else 0
 
     def _get(self, path: str) -> dict[str, Any]:
+        content = self._endpoint.get(path)
         try:
-            with self._opener.open(self._url + path, timeout=_TIMEOUT) as response:
-                document = json.load(response)
-        except OSError as error:
-            raise UnreachableError(f"Prometheus at {self._url} does not answer: {error}") from None
+            document = json.loads(content)
+        except ValueError:
+            document = {"status": "error", "error": "its answer is not JSON"}
         if document["status"] != "success":
-            raise CitadelError(f"Prometheus at {self._url} refused {path}: {document['error']}")
+            raise CitadelError(f"{self._endpoint.url}{path}: {document['error']}")
         data: dict[str, Any] = document["data"]
         return data
 

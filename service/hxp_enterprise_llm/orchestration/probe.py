@@ -46,4 +46,6 @@ def _ask(remote: Remote, host: str, script: str) -> list[UnitState] | CitadelErr
         rows: list[dict[str, Any]] = json.loads(remote.run(host, ["python3", "-"], stdin=script))
     except CitadelError as error:
         return error
+    except ValueError as error:
+        return CitadelError(f"host {host} did not list its units: {error}")
     return [UnitState(host=host, **row) for row in rows]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import http.client
 import json
 import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +14,7 @@ from hxp_enterprise_llm.core.exceptions import CitadelError, UnreachableError
 from hxp_enterprise_llm.orchestration.endpoints import Endpoint
 
 QUESTION = "What does a load balancer do?"
+_CONNECT = 10.0
 _TIMEOUT = 120.0
 
 
@@ -42,8 +45,8 @@ def ask(
         "stream": stream,
     }
     started = time.monotonic()
-    response = _post(gateway, "/v1/chat/completions", key, body)
-    answer = _read_stream(response, started) if stream else _read_plain(response, started)
+    with _posted(gateway, "/v1/chat/completions", key, body) as response:
+        answer = _read_stream(response, started) if stream else _read_plain(response, started)
     if not answer.text.strip():
         raise CitadelError(f"model {model} gave an empty answer")
     return answer
@@ -56,23 +59,33 @@ def embed(gateway: Endpoint, key: str, model: str, text: str) -> list[float]:
         UnreachableError: The gateway does not answer.
         CitadelError: It answered with an error.
     """
-    response = _post(gateway, "/v1/embeddings", key, {"model": model, "input": text})
-    vector: list[float] = json.loads(response.read())["data"][0]["embedding"]
+    with _posted(gateway, "/v1/embeddings", key, {"model": model, "input": text}) as response:
+        vector: list[float] = json.loads(response.read())["data"][0]["embedding"]
     return vector
 
 
-def _post(gateway: Endpoint, path: str, key: str, body: dict[str, Any]) -> http.client.HTTPResponse:
-    connection = http.client.HTTPConnection(gateway.address, gateway.port, timeout=_TIMEOUT)
+@contextmanager
+def _posted(
+    gateway: Endpoint, path: str, key: str, body: dict[str, Any]
+) -> Iterator[http.client.HTTPResponse]:
+    """Send a request and lend its answer; what goes wrong while it is read counts too."""
+    connection = http.client.HTTPConnection(gateway.address, gateway.port, timeout=_CONNECT)
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
     try:
-        connection.request("POST", path, json.dumps(body), headers)
-        response = connection.getresponse()
-    except OSError as error:
+        with closing(connection):
+            connection.connect()
+            connection.sock.settimeout(_TIMEOUT)
+            connection.request("POST", path, json.dumps(body), headers)
+            response = connection.getresponse()
+            if response.status != http.client.OK:
+                text = response.read(2000).decode(errors="replace")
+                raise CitadelError(f"the gateway answered {response.status}: {text}")
+            yield response
+    except (OSError, http.client.HTTPException) as error:
         raise UnreachableError(f"the gateway at {gateway.url} does not answer: {error}") from None
-    if response.status != http.client.OK:
-        text = response.read(2000).decode(errors="replace")
-        raise CitadelError(f"the gateway answered {response.status}: {text}")
-    return response
+    except (ValueError, LookupError, TypeError) as error:
+        text = f"{type(error).__name__}: {error}"
+        raise CitadelError(f"the gateway's answer is not of OpenAI's form: {text}") from None
 
 
 def _read_plain(response: http.client.HTTPResponse, started: float) -> Answer:

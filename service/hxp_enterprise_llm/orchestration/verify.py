@@ -3,36 +3,30 @@
 from __future__ import annotations
 
 import time
-import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from hxp_enterprise_llm.core.exceptions import CitadelError
+from hxp_enterprise_llm.core.exceptions import CitadelError, ExitCode, UnreachableError
 from hxp_enterprise_llm.orchestration import question
-from hxp_enterprise_llm.orchestration.endpoints import Endpoint, endpoints, gateway
+from hxp_enterprise_llm.orchestration.endpoints import SERVED, Endpoint, endpoints, gateway
 from hxp_enterprise_llm.orchestration.metrics import REAL_SERIES, Prometheus
 from hxp_enterprise_llm.orchestration.probe import probe
 from hxp_enterprise_llm.orchestration.remote import Remote
 from hxp_enterprise_llm.schemas.environment import Environment
 from hxp_enterprise_llm.schemas.outputs import FleetOutputs
 
-_HEALTH = {
-    "gateway": ("gateway", ("/health/live", "/health/ready")),
-    "prometheus": ("prometheus", ("/-/healthy", "/-/ready")),
-    "alertmanager": ("alertmanager", ("/-/healthy", "/-/ready")),
-}
-
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at."""
+    """One thing that was looked at; `reachable` is false when nobody answered."""
 
     kind: str
     subject: str
     ok: bool
     detail: str
     seconds: float
+    reachable: bool = True
 
 
 @dataclass(frozen=True)
@@ -62,19 +56,45 @@ def verify(target: Target, report: Callable[[str], None]) -> list[Check]:
     return checks + _metrics(target)
 
 
+def outcome(checks: Sequence[Check]) -> ExitCode:
+    """Return the exit code that checks stand for.
+
+    Returns:
+        UNREACHABLE when a host does not answer, for then others fail on its account, or when all
+        that failed did not answer; ERROR when something else failed.
+    """
+    failed = [check for check in checks if not check.ok]
+    if not failed:
+        return ExitCode.OK
+    away = [check for check in failed if not check.reachable]
+    if away == failed or any(check.kind == "unit" for check in away):
+        return ExitCode.UNREACHABLE
+    return ExitCode.ERROR
+
+
 def _check(kind: str, subject: str, look: Callable[[], str]) -> Check:
     started = time.monotonic()
     try:
-        detail, ok = look(), True
+        detail = look()
     except CitadelError as error:
-        detail, ok = error.message, False
-    return Check(kind, subject, ok, detail, time.monotonic() - started)
+        return _failed(kind, subject, error, time.monotonic() - started)
+    return Check(kind, subject, ok=True, detail=detail, seconds=time.monotonic() - started)
+
+
+def _failed(kind: str, subject: str, error: CitadelError, seconds: float) -> Check:
+    reachable = not isinstance(error, UnreachableError)
+    return Check(
+        kind, subject, ok=False, detail=error.message, seconds=seconds, reachable=reachable
+    )
 
 
 def _answers(target: Target) -> list[Check]:
     if not target.environment.hosts_with("gateway"):
         return []
-    door, checks = gateway(target.environment, target.fleet), []
+    try:
+        door, checks = gateway(target.environment, target.fleet), []
+    except CitadelError as error:
+        return [_failed("answer", "gateway", error, 0.0)]
     for name, model in target.environment.models.items():
         served = model.served_name or name
         if not model.enabled:
@@ -106,22 +126,17 @@ def _embed(target: Target, door: Endpoint, model: str) -> str:
 
 
 def _health(target: Target) -> list[Check]:
-    checks = []
-    for role, (listener, paths) in _HEALTH.items():
-        for endpoint in endpoints(target.environment, target.fleet, role, listener):
-            for path in paths:
-                subject = f"{endpoint.host} {role} {path}"
-                checks.append(_check("health", subject, partial(_get, endpoint.url + path)))
-    return checks
+    return [
+        _check("health", f"{endpoint.host} {served.role} {path}", partial(_get, endpoint, path))
+        for served in SERVED
+        for endpoint in endpoints(target.environment, target.fleet, served.role, served.listener)
+        for path in served.health
+    ]
 
 
-def _get(url: str) -> str:
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(url, timeout=10) as response:
-            return f"{response.status}"
-    except OSError as error:
-        raise CitadelError(f"{url}: {error}") from None
+def _get(endpoint: Endpoint, path: str) -> str:
+    endpoint.get(path)
+    return "200"
 
 
 def _units(target: Target) -> list[Check]:
@@ -129,7 +144,7 @@ def _units(target: Target) -> list[Check]:
     for host, states in probe(target.remote, list(target.environment.hosts)).items():
         seconds = time.monotonic() - started
         if isinstance(states, CitadelError):
-            checks.append(Check("unit", host, ok=False, detail=states.message, seconds=seconds))
+            checks.append(_failed("unit", host, states, seconds))
             continue
         missing = {"base", *target.environment.hosts[host].roles} - {s.service for s in states}
         checks += [
@@ -152,7 +167,8 @@ def _metrics(target: Target) -> list[Check]:
         try:
             found = prometheus.settled(wait=3 * interval)
         except CitadelError as error:
-            return [Check("target", endpoint.host, ok=False, detail=error.message, seconds=0.0)]
+            checks.append(_failed("target", endpoint.host, error, time.monotonic() - started))
+            continue
         seconds = time.monotonic() - started
         checks += [
             Check("target", f"{t.job} {t.instance}", t.health == "up", t.error or t.health, seconds)

@@ -45,7 +45,3 @@ def test_gc_only_tells_until_it_is_told_to_remove(
     assert old.exists()
     run(["artifacts", "gc", "--yes"])
     assert not old.exists()
-
-
-def test_the_lock_of_the_gateway_is_fresh() -> None:
-    assert run(["artifacts", "lock", "--check"]) == ExitCode.OK

@@ -33,3 +33,15 @@ def test_a_failing_phase_says_so_and_lets_the_error_through() -> None:
     with pytest.raises(RuntimeError), Phases(["hosts"], before=0, stream=stream).phase("hosts"):
         raise RuntimeError
     assert " 1/1 hosts        failed" in stream.getvalue()
+
+
+def test_an_interrupted_phase_is_not_called_failed() -> None:
+    stream = io.StringIO()
+    with (
+        pytest.raises(KeyboardInterrupt) as caught,
+        Phases(["hosts"], before=0, stream=stream).phase("hosts"),
+    ):
+        raise KeyboardInterrupt
+    assert " 1/1 hosts        interrupted" in stream.getvalue()
+    assert "failed" not in stream.getvalue()
+    assert caught.value.__notes__ == ["phase hosts"]

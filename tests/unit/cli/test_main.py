@@ -67,5 +67,5 @@ def test_expected_errors_become_exit_codes_and_next_steps(
     monkeypatch.setattr(main, "build", lambda _: fail)
     assert main.run(["up", "local"]) == code
     shown = capsys.readouterr().err
-    assert getattr(error, "next_step", "run the same command again") in shown
+    assert getattr(error, "next_step", "run the same command again: citadel up local") in shown
     assert "Traceback" not in shown

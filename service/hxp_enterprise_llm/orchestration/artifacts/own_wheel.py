@@ -15,10 +15,11 @@ from hxp_enterprise_llm.orchestration.artifacts.sets import fitness
 from hxp_enterprise_llm.orchestration.artifacts.store import Store
 from hxp_enterprise_llm.utilities.process import own, run
 
+GATEWAY_LOCK = "locks/pylock.gateway.toml"
 _EPOCH = "315532800"
 """1980-01-01: the earliest time that a zip file can name."""
 _HEADER = """\
-# Made by `citadel artifacts lock` from uv.lock: what the gateway needs on hosts.
+# Made by `make generate` from uv.lock: what the gateway needs on hosts.
 lock-version = "1.0"
 created-by = "citadel"
 requires-python = ">=3.11"
@@ -26,7 +27,7 @@ requires-python = ">=3.11"
 
 
 def gateway_lock(root: Path) -> str:
-    """Return locks/pylock.gateway.toml as uv.lock has it now; needs no network.
+    """Return `GATEWAY_LOCK` as uv.lock has it now; needs no network.
 
     Raises:
         CommandError: uv is missing, or uv.lock does not fit pyproject.toml.

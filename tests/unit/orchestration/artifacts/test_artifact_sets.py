@@ -63,7 +63,7 @@ def test_the_most_specific_wheel_ranks_highest() -> None:
 
 def test_the_gateway_lock_is_what_uv_lock_says() -> None:
     lock = lock_of("gateway", paths.checkout())
-    assert lock.read_text() == gateway_lock(paths.checkout()), "run: citadel artifacts lock"
+    assert lock.read_text() == gateway_lock(paths.checkout()), "run: make generate"
 
 
 def small_checkout(folder: Path) -> Path:

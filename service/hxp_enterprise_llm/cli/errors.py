@@ -1,0 +1,103 @@
+"""How a command ends badly: lines for people, or one JSON document for programs."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise, takewhile
+from typing import Any
+
+import typer
+from typer.exceptions import TyperException
+
+from hxp_enterprise_llm.cli.console import print_json
+from hxp_enterprise_llm.core.exceptions import CitadelError, ExitCode
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C or SIGTERM: what shells use for a process that SIGINT ended."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What is told of an error.
+
+    Attributes:
+        code: One word for programs, such as `unreachable`.
+        message: What went wrong.
+        where: File and line, or the phase, or the command.
+        next_step: What to do now.
+        exit_code: The code that the process ends with.
+        findings: All findings in an environment file; empty for other errors.
+    """
+
+    code: str
+    message: str
+    where: str
+    next_step: str
+    exit_code: int
+    findings: tuple[dict[str, Any], ...] = ()
+
+
+def fail(error: BaseException, arguments: Sequence[str]) -> int:
+    """Print an error in the form that the command line asked for; return the exit code.
+
+    JSON goes to standard output, where a program awaits its one document; text to standard error.
+
+    Args:
+        error: What ended the command.
+        arguments: The words after `citadel`.
+    """
+    failure = describe(error, arguments)
+    if wants_json(arguments):
+        print_json({"error": asdict(failure)})
+    elif isinstance(error, CitadelError):
+        typer.echo(str(error), err=True)
+    else:
+        typer.echo(f"{failure.message}\n  {failure.next_step}", err=True)
+    return failure.exit_code
+
+
+def wants_json(arguments: Sequence[str]) -> bool:
+    """Tell whether `--output json` was asked for; holds also where the words make no command."""
+    words = list(takewhile(lambda word: word != "--", arguments))
+    return "--output=json" in words or ("--output", "json") in pairwise(words)
+
+
+def describe(error: BaseException, arguments: Sequence[str]) -> Failure:
+    """Return what is told of an error.
+
+    Args:
+        error: What ended the command.
+        arguments: The words after `citadel`.
+    """
+    command = shlex.join(("citadel", *arguments))
+    where = ", ".join(getattr(error, "__notes__", ())) or command
+    if isinstance(error, CitadelError):
+        return _expected(error, where)
+    if isinstance(error, TyperException):
+        step = "See: citadel --help"
+        return Failure("usage", error.format_message(), command, step, ExitCode.ERROR)
+    if isinstance(error, KeyboardInterrupt | typer.Abort):
+        step = f"To go on, run the same command again: {command}"
+        return Failure("interrupted", "interrupted", where, step, INTERRUPTED)
+    text = f"{type(error).__name__}: {error}"
+    step = "This is a fault in Citadel: report it with the traceback on standard error."
+    return Failure("internal", text, where, step, ExitCode.ERROR)
+
+
+def _expected(error: CitadelError, where: str) -> Failure:
+    from hxp_enterprise_llm.configuration.diagnostics import InvalidEnvironmentError, counted
+
+    code = error.exit_code.name.lower()
+    if not isinstance(error, InvalidEnvironmentError):
+        return Failure(code, error.message, where, error.next_step, error.exit_code)
+    errors = [item for item in error.diagnostics if item.severity == "error"]
+    return Failure(
+        code,
+        f"{counted(len(errors), 'error')}; nothing was changed",
+        str(errors[0].place) if errors else where,
+        "Correct each of the findings, then run the same command again.",
+        error.exit_code,
+        tuple(item.as_data() for item in error.diagnostics),
+    )
