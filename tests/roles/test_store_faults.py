@@ -30,6 +30,17 @@ ENVIRONMENT = """
       monitoring: {metrics_collection_interval: 1s}
 """
 PSQL = "/usr/lib/postgresql/15/bin/psql -XAt -h /run/citadel-postgres -p 5433 -U postgres"
+READY = (
+    'python3 -c "import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=5).status)" '
+    'http://$(hostname -I | cut -d" " -f1):%d/-/ready'
+)
+# Role → a question on its host, and what a service that serves says to it.
+ANSWERS = {
+    "postgres": (f"{PSQL} -c 'SELECT 6 * 7'", "42"),
+    "redis": ("redis-cli -h 127.0.0.1 -p 6379 PING", "NOAUTH Authentication required."),
+    "prometheus": (READY % 9090, "200"),
+    "alertmanager": (READY % 9093, "200"),
+}
 
 
 @dataclass(frozen=True)
@@ -56,6 +67,12 @@ class Site:
 
     def process(self, host: str, unit: str) -> str:
         return self.shell(host, f"systemctl show -p MainPID --value {unit}").strip()
+
+    def answer(self, role: str, host: str) -> str:
+        return self.shell(host, ANSWERS[role][0]).strip()
+
+    def manifest(self, role: str, host: str) -> str:
+        return self.shell(host, f"cat /opt/citadel/{role}/manifest.json")
 
     def address(self, host: str) -> str:
         return self.hosts.fleet.hosts[host].address
@@ -119,6 +136,9 @@ def test_every_target_is_up_and_only_the_watchdog_fires(site: Site) -> None:
         ("redis", "data-1", "citadel-redis", "users.json.j2", "x", "users.py"),
         ("prometheus", "metrics-1", "citadel-prometheus", "rules/hosts.yml", "x", "promtool check"),
         ("alertmanager", "metrics-1", "citadel-alertmanager", "alertmanager.yml.j2", "x", "amtool"),
+        # Found on the controller: a name that is not there, and what is no template.
+        ("redis", "data-1", "citadel-redis", "redis.conf.j2", "{{ nowhere }}", "is undefined"),
+        ("postgres", "data-1", "citadel-postgres", "bundle.yml.j2", "{% if %}", "bundle.yml.j2:"),
     ],
 )
 def test_a_bad_file_is_refused_and_the_service_goes_on(
@@ -126,11 +146,13 @@ def test_a_bad_file_is_refused_and_the_service_goes_on(
 ) -> None:
     template = copy / "roles" / role / "templates" / file
     template.write_text(f"{template.read_text()}\n{line}\n")
-    before = site.process(host, unit)
+    assert site.answer(role, host) == ANSWERS[role][1]
+    before = site.process(host, unit), site.manifest(role, host)
     done = site.converge("--tags", role, root=copy)
     assert done.returncode != 0
     assert complaint in done.stdout
-    assert site.process(host, unit) == before
+    assert (site.process(host, unit), site.manifest(role, host)) == before
+    assert site.answer(role, host) == ANSWERS[role][1]
     assert changed(site.converge("--tags", role)) == 0
 
 
