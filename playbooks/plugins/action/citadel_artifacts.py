@@ -8,37 +8,28 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from ansible.plugins.action import ActionBase
-
 from hxp_enterprise_llm.core.exceptions import CitadelError
 from hxp_enterprise_llm.orchestration.bundle import session
+from hxp_enterprise_llm.orchestration.bundle.action import CitadelAction, Result, Variables
 from hxp_enterprise_llm.orchestration.paths import cache
 from hxp_enterprise_llm.schemas.artifacts import UV, ArtifactRef
 
 
-class ActionModule(ActionBase):
+class ActionModule(CitadelAction):
     """Compares `citadel_<role>.artifacts` with the state read."""
 
     _VALID_ARGS = frozenset(("role",))
 
-    def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def act(self, variables: Variables) -> Result:
         """Return what was missing."""
-        variables = task_vars or {}
-        result: dict[str, Any] = super().run(tmp, variables)
-        try:
-            data = session.role_data(variables, self._task.args["role"])
-            return {**result, **self._place(_wanted(data), variables)}
-        except CitadelError as error:
-            return {**result, "failed": True, "msg": error.message, "next_step": error.next_step}
-
-    def _place(self, wanted: tuple[ArtifactRef, ...], variables: dict[str, Any]) -> dict[str, Any]:
+        wanted = _wanted(session.role_data(variables, self._task.args["role"]))
         state = variables.get(session.STATE) or {}
         held = set(state.get("artifacts") or ())
         missing = [ref for ref in wanted if ref.path not in held]
         if not missing:
             return {"changed": False}
         items = [{"kind": ref.kind, "path": ref.path, "view": ref.view} for ref in missing]
-        arguments: dict[str, Any] = {"artifacts": items}
+        arguments: Result = {"artifacts": items}
         mended = False
         if variables.get("citadel_store") == "copied" and not self._task.check_mode:
             views = [*(ref.view for ref in missing), UV]
@@ -47,17 +38,11 @@ class ActionModule(ActionBase):
             mended = bool(answer["changed"])
             arguments["archives"] = self._copy(answer["lacking"])
             arguments["digests"] = digests
-        done: dict[str, Any] = self._call(arguments, variables)
+        done = self.call("citadel_artifacts", arguments, variables)
         return {**done, "changed": bool(done.get("changed")) or mended}
 
-    def _call(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
-        done: dict[str, Any] = self._execute_module(
-            "citadel_artifacts", arguments, task_vars=variables
-        )
-        return done
-
-    def _lacking(self, digests: dict[str, str], variables: dict[str, Any]) -> dict[str, Any]:
-        answer = self._call({"lacking": digests}, variables)
+    def _lacking(self, digests: dict[str, str], variables: Variables) -> Result:
+        answer = self.call("citadel_artifacts", {"lacking": digests}, variables)
         if answer.get("failed"):
             raise CitadelError(str(answer.get("msg")))
         return answer
@@ -99,7 +84,8 @@ def digest(source: Path) -> str:
 
 def pack(source: Path, target: Path) -> None:
     """Write a view or a program into a tar file that says nothing of the operator's users."""
-    with tarfile.open(target, "w") as tar:
+    # Files of the same content are links to one blob in the store; the host takes plain files only.
+    with tarfile.open(target, "w", dereference=True) as tar:
         if source.is_dir():
             for path in sorted(source.iterdir()):
                 tar.add(path, arcname=path.name, filter=_anonymous)

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from hxp_enterprise_llm.orchestration.bundle import session
+from hxp_enterprise_llm.orchestration.bundle.action import CitadelAction, Result, Variables
 
 _DISPLAY = Display()
 
 
-class ActionModule(ActionBase):
+class ActionModule(CitadelAction):
     """Compares the host's manifests with `citadel_roles`."""
 
-    def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def act(self, variables: Variables) -> Result:
         """Remove each service that is no longer declared and say so."""
-        variables = task_vars or {}
-        result: dict[str, Any] = super().run(tmp, variables)
-        result.update(changed=False, services=[])
+        result: Result = {"changed": False, "services": []}
         for service in self._undeclared(variables):
             wanted = {"service": service, "state": "absent"}
-            done = self._execute_module("citadel_bundle", wanted, task_vars=variables)
+            done = self.call("citadel_bundle", wanted, variables)
             if done.get("failed"):
                 return {**result, **done}
             result["changed"] = True
@@ -30,13 +26,13 @@ class ActionModule(ActionBase):
             self._say(str(variables["inventory_hostname"]), done)
         return result
 
-    def _undeclared(self, variables: dict[str, Any]) -> list[str]:
+    def _undeclared(self, variables: Variables) -> list[str]:
         services = (variables.get(session.STATE) or {}).get("services") or {}
         roles = {"base", *variables.get("citadel_roles", ())}
         manifests = {name: held["manifest"] for name, held in services.items()}
         return [name for name, held in manifests.items() if held and held["role"] not in roles]
 
-    def _say(self, host: str, done: dict[str, Any]) -> None:
+    def _say(self, host: str, done: Result) -> None:
         verb = "would be removed" if self._task.check_mode else "removed"
         kept = f"; kept: {', '.join(done['kept'])}" if done["kept"] else ""
         _DISPLAY.display(f"{host}: {done['service']} is no longer declared: {verb}{kept}")

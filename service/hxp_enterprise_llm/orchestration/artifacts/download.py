@@ -16,6 +16,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import IO, BinaryIO
 
@@ -34,9 +35,13 @@ _UNSATISFIABLE = 416
 class InterruptedFetchError(CitadelError):
     """Another download failed or the user stopped; the part so far is kept."""
 
+    code = "artifacts.interrupted"
+
 
 class WrongHashError(CitadelError):
     """A source delivered something else than the lock names."""
+
+    code = "artifacts.wrong-hash"
 
 
 class _TransientError(Exception):
@@ -89,7 +94,7 @@ def download(
         failures = []
         for url in item.sources():
             try:
-                actual = _with_attempts(item, url, file, advance, stop)
+                actual = _with_attempts(partial(_stream, item, url, file, advance, stop))
             except (OSError, http.client.HTTPException, _TransientError) as error:
                 _refuse_full_disk(error, store)
                 failures.append(f"{url}: {error}")
@@ -123,13 +128,7 @@ def _accept(item: Download, url: str, actual: str, store: Store) -> None:
     )
 
 
-def _with_attempts(
-    item: Download,
-    url: str,
-    file: BinaryIO,
-    advance: Callable[[int], None],
-    stop: threading.Event,
-) -> str:
+def _with_attempts(fetch: Callable[[], str]) -> str:
     import stamina
 
     transient = (_TransientError, TimeoutError, ConnectionError, http.client.IncompleteRead)
@@ -137,7 +136,7 @@ def _with_attempts(
         on=transient, attempts=_ATTEMPTS, wait_initial=0.5, wait_max=10, timeout=None
     ):
         with attempt:
-            return _stream(item, url, file, advance, stop)
+            return fetch()
     raise AssertionError("stamina returns or raises")
 
 
