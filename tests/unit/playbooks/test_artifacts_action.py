@@ -38,6 +38,18 @@ def test_an_archive_says_nothing_of_the_operators_users(action: ModuleType, tmp_
     assert all(info.mode & 0o7022 == 0 for info in members)
 
 
+def test_files_of_the_same_content_are_packed_as_plain_files(
+    action: ModuleType, tmp_path: Path
+) -> None:
+    view = tmp_path / "view"
+    view.mkdir()
+    (view / "one").write_text("same")
+    (view / "two").hardlink_to(view / "one")
+    action.pack(view, tmp_path / "a.tar")
+    with tarfile.open(tmp_path / "a.tar") as tar:
+        assert [info.isreg() for info in tar.getmembers()] == [True, True]
+
+
 def test_a_program_stands_for_itself_and_a_view_for_its_manifest(
     action: ModuleType, tmp_path: Path
 ) -> None:
