@@ -14,6 +14,7 @@ import pytest
 from hxp_enterprise_llm.core.exceptions import CitadelError, UnreachableError
 from hxp_enterprise_llm.orchestration.endpoints import Endpoint
 from hxp_enterprise_llm.orchestration.metrics import Prometheus
+from hxp_enterprise_llm.testing.daemons import running_daemons
 
 
 @contextmanager
@@ -86,3 +87,19 @@ def test_a_refused_query_and_a_server_that_is_away_are_errors() -> None:
         server.count("none")
     with pytest.raises(UnreachableError, match="does not answer"):
         server.targets()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "message"),
+    [(400, "bad_data", "answered 400: bad_data"), (200, "<html>", "is not JSON")],
+)
+def test_a_server_that_answers_something_else_is_an_error_and_not_away(
+    status: int, body: str, message: str
+) -> None:
+    with running_daemons() as daemons:
+        daemons.statuses["/api/v1/query"] = status
+        daemons.bodies["/api/v1/query"] = body
+        server = Prometheus(Endpoint("m", "prometheus", "127.0.0.1", daemons.port))
+        with pytest.raises(CitadelError, match=message) as caught:
+            server.count("up")
+    assert not isinstance(caught.value, UnreachableError)

@@ -16,8 +16,10 @@ from hxp_enterprise_llm.orchestration.endpoints import Endpoint
 
 
 @contextmanager
-def answering(status: int, body: str) -> Iterator[tuple[Endpoint, list[tuple[str, str, bytes]]]]:
-    """Serve one fixed answer on loopback and keep what was asked."""
+def answering(
+    status: int, body: str, *, promised: int | None = None
+) -> Iterator[tuple[Endpoint, list[tuple[str, str, bytes]]]]:
+    """Serve one fixed answer on loopback and keep what was asked; `promised` bytes may be more."""
     asked: list[tuple[str, str, bytes]] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -25,6 +27,8 @@ def answering(status: int, body: str) -> Iterator[tuple[Endpoint, list[tuple[str
             length = int(self.headers["Content-Length"])
             asked.append((self.path, self.headers["Authorization"], self.rfile.read(length)))
             self.send_response(status)
+            if promised is not None:
+                self.send_header("Content-Length", str(promised))
             self.end_headers()
             self.wfile.write(body.encode())
 
@@ -74,6 +78,9 @@ def test_a_stream_is_put_together_and_its_first_token_timed() -> None:
         (200, '{"choices": [{"message": {"content": ""}}]}', False, "empty answer"),
         (200, stream(delta("half")), True, "without .DONE."),
         (200, stream({"error": {"message": "broke"}}), True, "stream broke"),
+        (200, "<html>", False, "not of OpenAI's form: JSONDecodeError"),
+        (200, '{"choices": []}', False, "not of OpenAI's form: IndexError"),
+        (200, stream({"choices": [{}]}), True, "not of OpenAI's form: KeyError"),
     ],
 )
 def test_every_bad_answer_is_an_error_that_says_which(
@@ -87,6 +94,14 @@ def test_a_gateway_that_is_away_is_unreachable() -> None:
     with answering(200, "") as (gateway, _):
         pass
     with pytest.raises(UnreachableError, match="does not answer"):
+        question.ask(gateway, "ck_1", "smollm2")
+
+
+def test_an_answer_that_is_cut_off_is_unreachable() -> None:
+    with (
+        answering(200, "half", promised=100) as (gateway, _),
+        pytest.raises(UnreachableError, match="IncompleteRead"),
+    ):
         question.ask(gateway, "ck_1", "smollm2")
 
 
