@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from hxp_enterprise_llm.core.exceptions import RefusedError
+from hxp_enterprise_llm.core.exceptions import FaultDomain, RefusedError
 
 KeyPath = tuple[str | int, ...]
 Severity = Literal["error", "warning"]
@@ -56,6 +56,9 @@ class Diagnostic:
 
 class InvalidEnvironmentError(RefusedError):
     """An environment file has errors; holds all of them."""
+
+    code = "environment.invalid"
+    domain = FaultDomain.CONFIGURATION
 
     def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
         self.diagnostics = tuple(diagnostics)

@@ -8,22 +8,25 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from hxp_enterprise_llm.core.exceptions import CitadelError
+from hxp_enterprise_llm.core.exceptions import CitadelError, FaultDomain
 
 _TAIL_LINES = 200
 _GRACE_SECONDS = 30.0
 
 
 class CommandError(CitadelError):
-    """A command ended with a code that was not expected; keeps its output."""
+    """A command ended with a code that was not expected; keeps its exit status and output."""
 
-    def __init__(self, command: Sequence[str], code: int, output: str, *, next_step: str) -> None:
+    code = "command.failed"
+    domain = FaultDomain.HOST
+
+    def __init__(self, command: Sequence[str], status: int, output: str, *, next_step: str) -> None:
         tail = "\n".join(output.strip().splitlines()[-20:])
         super().__init__(
-            f"`{' '.join(command)}` ended with {code}:\n{tail}",
+            f"`{' '.join(command)}` ended with {status}:\n{tail}",
             next_step=next_step,
         )
-        self.command, self.code, self.output = tuple(command), code, output
+        self.command, self.status, self.output = tuple(command), status, output
 
 
 def own(program: str) -> str:

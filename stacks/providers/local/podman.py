@@ -96,10 +96,10 @@ def label_arguments(labels: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _explained(error: CommandError) -> CommandError:
-    if error.code == 127 and "'sudo'" not in error.output:
+    if error.status == 127 and "'sudo'" not in error.output:
         step = "Install it: make up does, or apt-get install podman runc netavark aardvark-dns."
     elif "sudo" in error.output:
         step = "Hosts need root: run `sudo -v` first, or allow sudo without a password for podman."
     else:
         step = "podman's own text is above; run the same command again when it is cured."
-    return CommandError(error.command, error.code, error.output, next_step=step)
+    return CommandError(error.command, error.status, error.output, next_step=step)

@@ -19,7 +19,7 @@ def test_lines_of_both_streams_arrive_in_order() -> None:
 def test_a_failure_keeps_the_end_of_the_output() -> None:
     with pytest.raises(CommandError, match="why") as caught:
         stream((sys.executable, "-c", "print('why'); raise SystemExit(4)"), lambda _: None)
-    assert caught.value.code == 4
+    assert caught.value.status == 4
 
 
 def test_a_program_that_is_missing_is_named() -> None:

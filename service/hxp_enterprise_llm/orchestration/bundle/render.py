@@ -33,6 +33,8 @@ _UNITS = "/etc/systemd/system"
 class RenderError(CitadelError):
     """A role's templates or its bundle.yml.j2 are wrong; names file and line."""
 
+    code = "bundle.wrong"
+
 
 def render(
     role: str,

@@ -1,0 +1,136 @@
+"""The series that every service has, in a registry that is handed in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
+
+from hxp_enterprise_llm.core.lifecycle import State
+from hxp_enterprise_llm.utilities.breaker import BreakerState
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+
+class MetricsRegistry:
+    """A Prometheus registry of one process, with the series that its services share.
+
+    prometheus_client is imported at the first use.
+
+    Args:
+        registry: Where series are registered; a new one when not given, never the global one.
+    """
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self._given = registry
+
+    @cached_property
+    def registry(self) -> CollectorRegistry:
+        """Return the registry, for series of a service's own."""
+        if self._given is not None:
+            return self._given
+        from prometheus_client import CollectorRegistry
+
+        return CollectorRegistry()
+
+    def expose(self) -> bytes:
+        """Return all series in Prometheus' text form."""
+        from prometheus_client.exposition import generate_latest
+
+        return generate_latest(self.registry)
+
+    @cached_property
+    def families(self) -> Families:
+        """Return the families that all services of the process share."""
+        return Families(self.registry)
+
+
+class Families:
+    """Metric families by label `service`; no label has a value that a caller chooses."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        from prometheus_client import Counter, Gauge
+
+        self.state = Gauge(
+            "citadel_service_state",
+            "1 for the state that the service is in.",
+            ("service", "state"),
+            registry=registry,
+        )
+        self.faults = Counter(
+            "citadel_service_faults",
+            "Errors by code, and what was done: failed-open, failed-closed, reported.",
+            ("service", "code", "handling"),
+            registry=registry,
+        )
+        self.retries = Counter(
+            "citadel_service_retries",
+            "Tries that failed and were followed by another.",
+            ("service", "operation"),
+            registry=registry,
+        )
+        self.breaker = Gauge(
+            "citadel_service_breaker_state",
+            "1 for the state that the circuit breaker of a dependency is in.",
+            ("service", "dependency", "state"),
+            registry=registry,
+        )
+        self.check = Gauge(
+            "citadel_service_check_up",
+            "1: the health check passed when it last ran.",
+            ("service", "check"),
+            registry=registry,
+        )
+        self.check_seconds = Gauge(
+            "citadel_service_check_seconds",
+            "How long the health check took when it last ran.",
+            ("service", "check"),
+            registry=registry,
+        )
+        self.reloads = Counter(
+            "citadel_service_reloads",
+            "Configurations handed to the running service: applied, refused.",
+            ("service", "outcome"),
+            registry=registry,
+        )
+
+
+class ServiceMetrics:
+    """The shared families, with the name of one service filled in."""
+
+    def __init__(self, metrics: MetricsRegistry, service: str) -> None:
+        self._families, self._service = metrics.families, service
+
+    def follow(self, state: Callable[[], State]) -> None:
+        """Show the state of a service from now on."""
+        for one in State:
+            gauge = self._families.state.labels(self._service, one.value)
+            gauge.set_function(partial(_is, state, one))
+
+    def fault(self, code: str, handling: str) -> None:
+        """Count an error."""
+        self._families.faults.labels(self._service, code, handling).inc()
+
+    def retried(self, operation: str) -> None:
+        """Count a try that failed and is followed by another."""
+        self._families.retries.labels(self._service, operation).inc()
+
+    def breaker(self, dependency: str, state: BreakerState) -> None:
+        """Show the state of a circuit breaker."""
+        for one in BreakerState:
+            gauge = self._families.breaker.labels(self._service, dependency, one.value)
+            gauge.set(float(one is state))
+
+    def checked(self, check: str, *, ok: bool, seconds: float) -> None:
+        """Show the outcome of a health check."""
+        self._families.check.labels(self._service, check).set(float(ok))
+        self._families.check_seconds.labels(self._service, check).set(seconds)
+
+    def reloaded(self, outcome: str) -> None:
+        """Count a configuration that was applied or refused."""
+        self._families.reloads.labels(self._service, outcome).inc()
+
+
+def _is(state: Callable[[], State], one: State) -> float:
+    return float(state() is one)
