@@ -63,9 +63,3 @@ def test_a_silence_is_kept_over_a_restart(host: Host) -> None:
     host.check_output(until)
     assert identity in host.check_output(f"amtool silence query -q {manager}")
     host.check_output(f"amtool silence expire {identity} {manager}")
-
-
-def test_the_unit_is_hardened(host: Host) -> None:
-    with host.sudo():
-        host.check_output(f"systemd-analyze security --threshold=25 {UNIT}")
-        assert host.check_output(f"systemd-analyze verify {UNIT} 2>&1") == ""

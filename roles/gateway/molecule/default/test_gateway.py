@@ -121,20 +121,3 @@ def test_a_bad_configuration_is_refused_by_the_validator(host: Host) -> None:
         done = host.run(f"sed s/port:/prot:/ {CONFIG} > /tmp/bad.yaml; {check} /tmp/bad.yaml")
     assert done.rc == 3
     assert "listen.prot" in done.stderr
-
-
-def test_no_key_is_in_arguments_environment_or_journal(host: Host) -> None:
-    shell = (
-        "f=/etc/citadel/credentials/gateway/key; "
-        "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | grep -acF -f $f; "
-        "journalctl --no-pager | grep -cF -f $f"
-    )
-    with host.sudo():
-        assert set(host.run(shell).stdout.split()) == {"0"}
-
-
-@pytest.mark.parametrize("unit", UNITS)
-def test_the_unit_is_hardened(host: Host, unit: str) -> None:
-    with host.sudo():
-        host.check_output(f"systemd-analyze security --threshold=25 {unit}")
-        assert host.check_output(f"systemd-analyze verify {unit} 2>&1") == ""

@@ -88,9 +88,3 @@ def test_a_reload_keeps_the_process(host: Host) -> None:
     with host.sudo():
         host.check_output(f"systemctl reload {UNIT}")
     assert host.check_output(show) == before
-
-
-def test_the_unit_is_hardened(host: Host) -> None:
-    with host.sudo():
-        host.check_output(f"systemd-analyze security --threshold=25 {UNIT}")
-        assert host.check_output(f"systemd-analyze verify {UNIT} 2>&1") == ""

@@ -69,12 +69,6 @@ def test_our_units_run_and_start_with_the_host(host: Host, unit: str) -> None:
     assert host.service(unit).is_enabled
 
 
-@pytest.mark.parametrize("unit", [ENGINE, PROXY])
-def test_units_are_hardened(host: Host, unit: str) -> None:
-    line = host.check_output("systemd-analyze security --no-pager %s", unit).splitlines()[-1]
-    assert float(line.split(":")[-1].split()[0]) <= 2.5
-
-
 def test_a_chat_completion_is_answered(host: Host) -> None:
     reply = ask(host, "POST", "/v1/chat/completions", QUESTION | {"max_tokens": 24})
     assert reply.status == 200
