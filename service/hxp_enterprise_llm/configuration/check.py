@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
 
 from hxp_enterprise_llm.configuration.diagnostics import Diagnostic, KeyPath, Place
+from hxp_enterprise_llm.configuration.pipeline import Outcome
 from hxp_enterprise_llm.configuration.rules import REGISTRY, Finding, Rule, Subject
 from hxp_enterprise_llm.configuration.rules.waivers import UNUSED, covers, unused
 from hxp_enterprise_llm.schemas.waivers import Waiver
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What the rules found, and what of it is waived."""
-
-    found: tuple[Diagnostic, ...] = ()
-    waived: tuple[Diagnostic, ...] = ()
 
 
 def check(

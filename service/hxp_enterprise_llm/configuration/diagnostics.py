@@ -1,13 +1,13 @@
-"""What is wrong in an environment file: where, what, and what to write instead."""
+"""What is wrong in a configuration: where, what, and what to write instead."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from hxp_enterprise_llm.core.exceptions import FaultDomain, RefusedError
+from hxp_enterprise_llm.core.exceptions import InvalidConfigurationError
 
 KeyPath = tuple[str | int, ...]
 Severity = Literal["error", "warning"]
@@ -15,14 +15,25 @@ Severity = Literal["error", "warning"]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A position in a file; line and column count from 1."""
+    """Where a key was written: a position in a file, or a variable, a flag, a row.
+
+    Attributes:
+        file: The file; for what is no file, a word such as `variables`.
+        line: Counts from 1, as `column` does.
+        label: Names what is no position in a file: `variable CITADEL_STATE`, `flag --set state.a`.
+        revision: Revision of the source that said it.
+        actor: Who wrote it, as far as the source knows.
+    """
 
     file: Path
     line: int
     column: int
+    label: str = ""
+    revision: str = field(default="", compare=False)
+    actor: str = field(default="", compare=False)
 
     def __str__(self) -> str:
-        return f"{shown(self.file)}:{self.line}"
+        return self.label or f"{shown(self.file)}:{self.line}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +56,8 @@ class Diagnostic:
         return {
             "code": self.code,
             "severity": self.severity,
-            "file": shown(self.place.file),
+            "source": str(self.place),
+            "file": None if self.place.label else shown(self.place.file),
             "line": self.place.line,
             "column": self.place.column,
             "path": dotted(self.path),
@@ -54,15 +66,18 @@ class Diagnostic:
         }
 
 
-class InvalidEnvironmentError(RefusedError):
-    """An environment file has errors; holds all of them."""
+class InvalidDocumentError(InvalidConfigurationError):
+    """A document has errors; holds all of them."""
 
-    code = "environment.invalid"
-    domain = FaultDomain.CONFIGURATION
+    code = "configuration.document"
 
     def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
         self.diagnostics = tuple(diagnostics)
         super().__init__(render(self.diagnostics))
+
+
+# What callers that load an `Environment` call it.
+InvalidEnvironmentError = InvalidDocumentError
 
 
 def dotted(path: KeyPath) -> str:

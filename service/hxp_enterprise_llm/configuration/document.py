@@ -1,19 +1,34 @@
-"""One YAML file as plain data, with the place of every key."""
+"""One file as plain data, with the place of every key."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+import stat
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from hxp_enterprise_llm.configuration.diagnostics import Diagnostic, KeyPath, Place
 
-# The C parser is ten times as fast; wheels of PyYAML carry it, source builds may not.
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_MAX_NODES = 20_000
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one document may take, so that no file can exhaust the process that reads it.
+
+    Attributes:
+        size: Bytes, after decompression.
+        nodes: Keys, values and list elements, aliases counted each time.
+        depth: Maps and lists inside each other.
+    """
+
+    size: int = 2**20
+    nodes: int = 20_000
+    depth: int = 64
+
+
+LIMITS = Limits()
 
 
 @dataclass
@@ -24,139 +39,120 @@ class Document:
     data: dict[str, Any] = field(default_factory=dict)
     places: dict[KeyPath, Place] = field(default_factory=dict)
     problems: list[Diagnostic] = field(default_factory=list)
+    revision: str = ""
+    actor: str = ""
+
+    def place(self, line: int, column: int) -> Place:
+        """Return a position in this file."""
+        return Place(self.path, line, column, "", self.revision, self.actor)
+
+    def refuse(
+        self, message: str, fix: str, place: Place, path: KeyPath = (), code: str = "C001"
+    ) -> None:
+        """Note a fault of form; C001 says that the document cannot be read at all."""
+        self.problems.append(Diagnostic(code, place, path, message, fix))
+
+    def twice(self, path: KeyPath, place: Place) -> bool:
+        """Note the place of a key; return whether it stood there before, which is a fault."""
+        first = self.places.get(path)
+        if first is None:
+            self.places[path] = place
+            return False
+        message = f"the key stands twice, first in line {first.line}."
+        self.refuse(message, "Keep one of the two.", place, path, "C002")
+        return True
 
 
-def read_document(path: Path) -> Document:
-    """Read a YAML file; every fault of its form is in `problems`, none is raised.
+Parser = Callable[[Document, str, Limits], None]
+
+
+def read_document(path: Path, limits: Limits = LIMITS) -> Document:
+    """Read a YAML, JSON, TOML or INI file, by its ending; `.gz` after it means compressed.
+
+    Every fault of its form is in `problems`, none is raised.
 
     Args:
         path: The file; a missing or unreadable one is a problem too.
+        limits: What the document may take.
     """
     document = Document(path)
     start = Place(path, 1, 1)
     try:
-        text = path.read_text(encoding="utf-8")
-        loader = _Loader(text)
-        try:
-            node = loader.get_single_node()
-            _Reader(document, loader).top(node)
-        finally:
-            loader.dispose()
-    except OSError as error:
-        _problem(document, "C001", start, (), f"{error.strerror}.", "Give the path of a file.")
+        content = _content(document, limits)
+        if content is not None:
+            parser_of(path)(document, content.decode(), limits)
     except UnicodeDecodeError:
-        _problem(document, "C001", start, (), "the file is not UTF-8 text.", "Save it as UTF-8.")
-    except yaml.YAMLError as error:
-        _syntax(document, error)
+        document.refuse("the file is not UTF-8 text.", "Save it as UTF-8.", start)
+    except OSError as error:
+        reason = error.strerror or "the file is damaged"
+        document.refuse(f"{reason}.", "Give the path of a file that can be read.", start)
     return document
 
 
-class _Reader:
-    """Walks composed nodes; PyYAML's own constructor would lose places and duplicate keys."""
+def parser_of(path: Path) -> Parser:
+    """Return what reads files of a path's ending; YAML for an unknown one."""
+    # Each is imported where it is used: loading an environment needs YAML only.
+    suffix = plain_name(path).rpartition(".")[2]
+    if suffix == "json":
+        from hxp_enterprise_llm.configuration.sources.json_form import parse_json
 
-    def __init__(self, document: Document, loader: Any) -> None:
-        self._document, self._loader = document, loader
-        self._active: set[int] = set()
-        self._nodes = 0
+        return parse_json
+    if suffix == "toml":
+        from hxp_enterprise_llm.configuration.sources.toml_form import parse_toml
 
-    def top(self, node: yaml.Node | None) -> None:
-        """Fill the document from its root node."""
-        if node is None:
-            return
-        if not isinstance(node, yaml.MappingNode):
-            _problem(
-                self._document,
-                "C001",
-                self._place(node),
-                (),
-                "the document is not a map of keys.",
-                "Start with `schema: 1`.",
-            )
-            return
-        self._document.data = self._map(node, ())
+        return parse_toml
+    if suffix == "ini":
+        from hxp_enterprise_llm.configuration.sources.ini_form import parse_ini
 
-    def _value(self, node: yaml.Node, path: KeyPath) -> Any:
-        self._nodes += 1
-        if id(node) in self._active or self._nodes > _MAX_NODES:
-            raise yaml.composer.ComposerError(
-                None, None, "an alias holds itself, or the document is too big", node.start_mark
-            )
-        self._active.add(id(node))
-        try:
-            if isinstance(node, yaml.MappingNode):
-                return self._map(node, path)
-            if isinstance(node, yaml.SequenceNode):
-                return self._list(node, path)
-            return self._loader.construct_object(node)
-        finally:
-            self._active.discard(id(node))
+        return parse_ini
+    from hxp_enterprise_llm.configuration.sources.yaml_form import parse_yaml
 
-    def _list(self, node: yaml.SequenceNode, path: KeyPath) -> list[Any]:
-        values = []
-        for index, item in enumerate(node.value):
-            self._document.places[(*path, index)] = self._place(item)
-            values.append(self._value(item, (*path, index)))
-        return values
-
-    def _map(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
-        values: dict[str, Any] = {}
-        for key, item, key_node in self._pairs(node, path):
-            place = self._place(key_node)
-            if key in values:
-                first = self._document.places[(*path, key)]
-                _problem(
-                    self._document,
-                    "C002",
-                    place,
-                    (*path, key),
-                    f"the key stands twice, first in line {first.line}.",
-                    "Keep one of the two.",
-                )
-                continue
-            self._document.places[(*path, key)] = place
-            values[key] = self._value(item, (*path, key))
-        return values
-
-    def _pairs(
-        self, node: yaml.MappingNode, path: KeyPath
-    ) -> Iterator[tuple[str, yaml.Node, yaml.Node]]:
-        for key_node, item in node.value:
-            if not isinstance(key_node, yaml.ScalarNode) or key_node.tag != "tag:yaml.org,2002:str":
-                merge = getattr(key_node, "tag", "") == "tag:yaml.org,2002:merge"
-                _problem(
-                    self._document,
-                    "C001",
-                    self._place(key_node),
-                    path,
-                    "`<<` is not known here." if merge else "a key is not text.",
-                    "Use `extends`, or write it out." if merge else "Put the key in quotes.",
-                )
-                continue
-            yield key_node.value, item, key_node
-
-    def _place(self, node: yaml.Node) -> Place:
-        mark = node.start_mark
-        return Place(self._document.path, mark.line + 1, mark.column + 1)
+    return parse_yaml
 
 
-def _syntax(document: Document, error: yaml.YAMLError) -> None:
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    place = Place(document.path, mark.line + 1 if mark else 1, mark.column + 1 if mark else 1)
-    # Never str(error): it quotes the line, which may hold a secret.
-    reason = getattr(error, "problem", None) or "a character that YAML does not allow"
-    _problem(
-        document,
-        "C001",
-        place,
-        (),
-        f"this is not YAML: {reason} (column {place.column}).",
-        "Check indentation, colons and quotes near this line.",
-    )
+def plain_name(path: Path) -> str:
+    """Return a file's name without the `.gz` of a compressed one."""
+    return path.name.removesuffix(".gz")
 
 
-def _problem(
-    document: Document, code: str, place: Place, path: KeyPath, message: str, fix: str
-) -> None:
-    document.problems.append(
-        Diagnostic(code=code, place=place, path=path, message=message, fix=fix)
-    )
+def _content(document: Document, limits: Limits) -> bytes | None:
+    path, start = document.path, Place(document.path, 1, 1)
+    # Opening a pipe would wait for whoever writes it.
+    if stat.S_ISFIFO(path.stat().st_mode):
+        document.refuse("this is a pipe.", "Give the path of a file.", start)
+        return None
+    with path.open("rb") as file:
+        # One byte more than allowed, never the whole of a file that is too big.
+        raw = file.read(limits.size + 1)
+        document.actor = _account(path.stat().st_uid)
+    document.revision = hashlib.sha256(raw).hexdigest()[:12]
+    if path.suffix == ".gz":
+        raw = _decompressed(raw, limits.size)
+    if len(raw) > limits.size:
+        document.refuse(
+            f"the file has more than {limits.size} bytes.", "Split it, or raise the limit.", start
+        )
+        return None
+    return raw
+
+
+def _decompressed(raw: bytes, size: int) -> bytes:
+    import gzip
+    import io
+    import zlib
+
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(raw)) as file:
+            return file.read(size + 1)
+    except (EOFError, zlib.error) as error:
+        raise OSError(0, "the file is not complete gzip data") from error
+
+
+@lru_cache(maxsize=64)
+def _account(uid: int) -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)

@@ -3,49 +3,29 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-from pydantic import ValidationError
-
-from hxp_enterprise_llm.configuration.check import Outcome, check, common
+from hxp_enterprise_llm.configuration.check import check, common
 from hxp_enterprise_llm.configuration.diagnostics import (
     Diagnostic,
     InvalidEnvironmentError,
     KeyPath,
     Place,
 )
-from hxp_enterprise_llm.configuration.document import Document, read_document
-from hxp_enterprise_llm.configuration.fields import accepts_null
+from hxp_enterprise_llm.configuration.document import read_document
 from hxp_enterprise_llm.configuration.locks import lock_versions
-from hxp_enterprise_llm.configuration.merge import Origin, Origins, merge, merge_origins, value_at
-from hxp_enterprise_llm.configuration.messages import diagnostics_of, suggest
-from hxp_enterprise_llm.configuration.remainder import pruned, remainders
+from hxp_enterprise_llm.configuration.merge import Origin
+from hxp_enterprise_llm.configuration.messages import suggest
+from hxp_enterprise_llm.configuration.pipeline import Draft, Outcome, assemble, compiled
+from hxp_enterprise_llm.configuration.remainder import remainders
 from hxp_enterprise_llm.configuration.rules import Subject
+from hxp_enterprise_llm.configuration.sources.files import chain
 from hxp_enterprise_llm.orchestration.paths import checkout
 from hxp_enterprise_llm.schemas.environment import Environment
 from hxp_enterprise_llm.schemas.hosts import HOST_NAME
-
-
-@dataclass(frozen=True)
-class Draft:
-    """A document after merging, before its values are checked."""
-
-    path: Path
-    data: dict[str, Any]
-    origins: Origins
-    problems: tuple[Diagnostic, ...] = ()
-    files: tuple[Path, ...] = ()
-
-    def place(self, path: KeyPath) -> Place:
-        """Return where a key stands; for one that stands nowhere, its nearest parent."""
-        for length in range(len(path), 0, -1):
-            origin = self.origins.get(path[:length])
-            if origin is not None:
-                return origin.place
-        return Place(self.path, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -72,29 +52,38 @@ def load(name_or_path: str, *, today: date | None = None) -> LoadedEnvironment:
         InvalidEnvironmentError: The file is missing or has errors; names all of them.
     """
     path = locate(name_or_path)
-    draft = read(path)
-    environment, problems = validate(draft)
-    refused = {item.path for item in problems}
-    outcome = _judged(draft, environment, refused, today or datetime.now(tz=UTC).date())
-    problems = (*_name_problems(path), *draft.problems, *problems, *outcome.found)
-    if environment is None or any(item.severity == "error" for item in problems):
-        raise InvalidEnvironmentError(_in_order(problems))
-    warnings = tuple(_in_order(problems))
+    draft = assemble([chain(path)], Environment, path)
+    draft = replace(draft, problems=(*_name_problems(path), *draft.problems))
+    loaded = compiled(draft, Environment, judge=partial(judge, name=path.stem, today=today))
     return LoadedEnvironment(
-        path.stem, path, environment, draft.origins, draft, warnings, outcome.waived
+        path.stem, path, loaded.config, draft.origins, draft, loaded.warnings, loaded.waived
     )
 
 
-def _judged(
-    draft: Draft, environment: Environment | None, refused: set[KeyPath], day: date
+def judge(
+    draft: Draft,
+    environment: Environment | None,
+    refused: set[KeyPath],
+    *,
+    name: str,
+    today: date | None = None,
 ) -> Outcome:
-    """Run the rules over the environment, or over what is left of it without its refused keys."""
+    """Run the rules over the environment, or over what is left of it without its refused keys.
+
+    Args:
+        draft: The merged document.
+        environment: The model; None when keys were refused.
+        refused: The paths of those keys.
+        name: The environment's name.
+        today: The day that waivers are held against; today's when not given.
+    """
     left: tuple[Environment, ...] = (environment,) if environment is not None else ()
     if refused:
         left = remainders(draft.data, refused)
-    versions = lock_versions()
+    versions, day = lock_versions(), today or datetime.now(tz=UTC).date()
     return common(
-        check(Subject(draft.path.stem, item, day, versions), draft.place, refused) for item in left
+        check(Subject(name, item, day, versions, draft.origins), draft.place, refused)
+        for item in left
     )
 
 
@@ -136,95 +125,3 @@ def environments() -> list[str]:
         for name, document in documents.items()
         if name not in extended or "hosts" in document.data
     ]
-
-
-def read(path: Path) -> Draft:
-    """Read a file and all that it extends, and merge them; faults of form are in `problems`."""
-    chain, problems = _chain(path)
-    data: dict[str, Any] = {}
-    origins: Origins = {}
-    for document in reversed(chain):
-        origins = merge_origins(origins, data, document)
-        data = merge(data, document.data)
-        problems = [*document.problems, *problems]
-    data.pop("extends", None)
-    files = tuple(document.path for document in chain)
-    return Draft(path, _without_removed(data, origins), origins, tuple(problems), files)
-
-
-def validate(draft: Draft) -> tuple[Environment | None, tuple[Diagnostic, ...]]:
-    """Check types and keys; return the environment, or what is wrong."""
-    if any(problem.code == "C001" for problem in draft.problems):
-        return None, ()
-    try:
-        return Environment.model_validate(draft.data), ()
-    except ValidationError as error:
-        return None, tuple(diagnostics_of(error, Environment, draft.data, draft.place))
-
-
-def _chain(path: Path) -> tuple[list[Document], list[Diagnostic]]:
-    chain: list[Document] = []
-    problems: list[Diagnostic] = []
-    following: Path | None = path
-    while following is not None:
-        document = read_document(following)
-        chain.append(document)
-        following, problem = _extended(document, [item.path.resolve() for item in chain])
-        if problem is not None:
-            problems.append(problem)
-    return chain, problems
-
-
-def _extended(document: Document, seen: list[Path]) -> tuple[Path | None, Diagnostic | None]:
-    wanted = document.data.get("extends")
-    if wanted is None:
-        return None, None
-    place = document.places[("extends",)]
-    if not isinstance(wanted, str):
-        return None, _extends_problem(
-            place, "`extends` is not a text.", "Name one file: `extends: base`."
-        )
-    file = wanted if wanted.endswith((".yaml", ".yml")) else f"{wanted}.yaml"
-    path = document.path.parent / file
-    if path.resolve() in seen:
-        return None, _extends_problem(
-            place, "the files extend each other in a circle.", "Take one `extends` out."
-        )
-    if not path.is_file():
-        return None, _extends_problem(
-            place,
-            f"there is no file {file} beside this one.",
-            "Name a file beside this one, or give a relative path that ends in .yaml.",
-        )
-    return path, None
-
-
-def _extends_problem(place: Place, message: str, fix: str) -> Diagnostic:
-    return Diagnostic("C005", place, ("extends",), message, fix)
-
-
-def _without_removed(data: dict[str, Any], origins: Origins) -> dict[str, Any]:
-    """Take out the keys that a file removed by null from what it extends."""
-    removed = [
-        path
-        for path, origin in origins.items()
-        if origin.overrode
-        and _is_null(data, path)
-        and not accepts_null(Environment, path, data)
-        and isinstance(path[-1], str)
-    ]
-    for path in removed:
-        del origins[path]
-    return dict(pruned(data, set(removed)))
-
-
-def _is_null(data: Any, path: KeyPath) -> bool:
-    try:
-        return value_at(data, path) is None
-    except KeyError:
-        return False
-
-
-def _in_order(problems: tuple[Diagnostic, ...]) -> list[Diagnostic]:
-    unique = dict.fromkeys(problems)
-    return sorted(unique, key=lambda item: (str(item.place.file), item.place.line, item.path != ()))

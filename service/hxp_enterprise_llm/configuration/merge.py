@@ -1,12 +1,23 @@
-"""How a file goes over the file that it extends (docs/concepts/configuration.md has the rules)."""
+"""How one source goes over another (docs/concepts/configuration.md has the rules)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from hxp_enterprise_llm.configuration.diagnostics import KeyPath, Place
-from hxp_enterprise_llm.configuration.document import Document
+
+
+class Written(Protocol):
+    """Plain data, and where each of its keys was written: a document, a layer."""
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """Return nested maps."""
+
+    @property
+    def places(self) -> dict[KeyPath, Place]:
+        """Return the place of each key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +58,7 @@ def _length(data: Any) -> int:
     return len(data) if isinstance(data, list) else 0
 
 
-def merge_origins(base: Origins, data: Any, over: Document) -> Origins:
+def merge_origins(base: Origins, data: Any, over: Written) -> Origins:
     """Return the origins after `over` went over `data`, whose origins are `base`."""
     replaced = {path for path in over.places if _replaces(data, over, path)}
     origins = {
@@ -65,7 +76,7 @@ def merge_origins(base: Origins, data: Any, over: Document) -> Origins:
     return origins
 
 
-def _replaces(data: Any, over: Document, path: KeyPath) -> bool:
+def _replaces(data: Any, over: Written, path: KeyPath) -> bool:
     try:
         below = value_at(data, path)
     except KeyError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -15,12 +15,13 @@ PAGE = "docs/reference/rules.md"
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What rules look at."""
+    """What rules look at; `written` are the keys that a file wrote, the others are defaults."""
 
     name: str
     environment: Environment
     today: date
     lock_versions: dict[str, str] = field(default_factory=dict)
+    written: Collection[KeyPath] = ()
 
     def served(self) -> Iterator[tuple[str, Model]]:
         """Yield the enabled models with their names."""

@@ -1,0 +1,1 @@
+"""Where configuration comes from: files, folders, PostgreSQL, variables, flags, credentials."""

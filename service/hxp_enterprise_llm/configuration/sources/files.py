@@ -1,0 +1,127 @@
+"""A file and all that it extends; a folder of files in the order of their names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hxp_enterprise_llm.configuration.diagnostics import Diagnostic, KeyPath, Place
+from hxp_enterprise_llm.configuration.document import (
+    LIMITS,
+    Document,
+    Limits,
+    plain_name,
+    read_document,
+)
+from hxp_enterprise_llm.configuration.sources.base import Layer
+
+ENDINGS = (".yaml", ".yml", ".json", ".toml", ".ini")
+_EXTENDS: KeyPath = ("extends",)
+
+
+@dataclass
+class FileSource:
+    """One file with the files that it extends, lowest first.
+
+    Args:
+        path: YAML, JSON, TOML or INI, by its ending; `.gz` after it means compressed.
+        required: Whether a missing file is an error; else it says nothing.
+        limits: What each file may take.
+    """
+
+    path: Path
+    required: bool = True
+    limits: Limits = LIMITS
+
+    def __post_init__(self) -> None:
+        self.path = self.path.absolute()
+        self._files: tuple[Path, ...] = (self.path,)
+
+    @property
+    def name(self) -> str:
+        """Return `file PATH`."""
+        return f"file {self.path}"
+
+    @property
+    def watched(self) -> tuple[Path, ...]:
+        """Return the file and those that it extended when it was read last."""
+        return self._files
+
+    async def read(self) -> Layer:
+        """Read the file and its chain, in a thread."""
+        import asyncio
+
+        return await asyncio.to_thread(self.read_now)
+
+    def read_now(self) -> Layer:
+        """Read the file and its chain."""
+        if not self.required and not self.path.exists():
+            return Layer(self.name)
+        layer = chain(self.path, self.limits)
+        self._files = layer.files
+        return layer
+
+
+def chain(path: Path, limits: Limits = LIMITS) -> Layer:
+    """Return the layer of a file; the files that it extends are its `lower` ones."""
+    layers: list[Layer] = []
+    files: list[Path] = []
+    following: Path | None = path
+    while following is not None:
+        document = read_document(following, limits)
+        files.append(following)
+        following, problem = _extended(document, [item.resolve() for item in files])
+        layers.append(_layer(document, problem))
+    top, *lower = layers
+    return Layer(
+        source=top.source,
+        data=top.data,
+        places=top.places,
+        problems=top.problems,
+        revision=top.revision,
+        actor=top.actor,
+        lower=tuple(reversed(lower)),
+        files=tuple(files),
+    )
+
+
+def _layer(document: Document, problem: Diagnostic | None) -> Layer:
+    document.data.pop("extends", None)
+    problems = [*document.problems, *([problem] if problem else [])]
+    return Layer(
+        source=f"file {document.path}",
+        data=document.data,
+        places={path: place for path, place in document.places.items() if path[:1] != _EXTENDS},
+        problems=tuple(problems),
+        revision=document.revision or None,
+        actor=document.actor or None,
+        files=(document.path,),
+    )
+
+
+def _extended(document: Document, seen: list[Path]) -> tuple[Path | None, Diagnostic | None]:
+    wanted = document.data.get("extends")
+    if wanted is None:
+        return None, None
+    place = document.places[_EXTENDS]
+    if not isinstance(wanted, str):
+        return None, _problem(place, "`extends` is not a text.", "Name one file: `extends: base`.")
+    own = Path(plain_name(document.path)).suffix
+    ending = own if own in {".json", ".toml", ".ini"} else ".yaml"
+    file = wanted if plain_name(Path(wanted)).endswith(ENDINGS) else f"{wanted}{ending}"
+    path = document.path.parent / file
+    if path.resolve() in seen:
+        return None, _problem(
+            place, "the files extend each other in a circle.", "Take one `extends` out."
+        )
+    if not path.is_file():
+        return None, _problem(
+            place,
+            f"there is no file {file} beside this one.",
+            f"Name a file beside this one, or give a relative path that ends in {ending}.",
+        )
+    return path, None
+
+
+def _problem(place: Place, message: str, fix: str) -> Diagnostic:
+    return Diagnostic("C005", place, _EXTENDS, message, fix)
