@@ -76,3 +76,11 @@ def test_the_proxy_before_an_engine_tells_it_that_the_client_left() -> None:
     # Measured with HAProxy 2.6: without this option an abandoned request runs to its end.
     config = (checkout() / "roles/vllm/templates/haproxy.cfg.j2").read_text()
     assert "option abortonclose" in config
+
+
+def test_a_worker_may_open_files_for_all_whom_it_lets_in(role: GatewayRole) -> None:
+    limits = role.config.limits
+    lines = render("gateway.service.j2", role).splitlines()
+    (files,) = [line.partition("=")[2] for line in lines if line.startswith("LimitNOFILE=")]
+    # A request with a key has a connection to its engine, too.
+    assert int(files) > 2 * limits.max_connections + limits.max_strangers
