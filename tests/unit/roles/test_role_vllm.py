@@ -16,6 +16,7 @@ from hxp_enterprise_llm.testing.factories import HOSTS, MODELS, context
 
 UNIT = "/etc/systemd/system/citadel-vllm@tiny.service"
 SCRIPT = checkout() / "roles/vllm/templates/await_health.py"
+MAKE_ROOM = SCRIPT.with_name("make_room.py")
 
 
 def bundle(**sections: Any) -> RenderedBundle:
@@ -114,3 +115,46 @@ def test_the_health_wait_ends_well_when_the_engine_answers(tmp_path: Path) -> No
     answer.touch()
     command = [sys.executable, "-I", str(SCRIPT), answer.as_uri(), "self", "30"]
     assert subprocess.run(command, check=False, timeout=60).returncode == 0
+
+
+def make_room(groups: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-I", str(MAKE_ROOM), str(groups)]
+    return subprocess.run(command, check=True, capture_output=True, text=True)
+
+
+def test_the_page_cache_of_a_limited_host_is_freed_before_the_engine_starts(tmp_path: Path) -> None:
+    assert "ExecStartPre=+/usr/bin/python3 -I" in content(bundle(), UNIT)
+    statistics = "anon 900\ninactive_file 200\nactive_file 30\nshmem 5\n"
+    for name, text in {"max": "4096\n", "stat": statistics, "reclaim": ""}.items():
+        (tmp_path / f"memory.{name}").write_text(text)
+    make_room(tmp_path)
+    assert (tmp_path / "memory.reclaim").read_text() == "230"
+
+
+def test_the_page_cache_is_freed_under_control_groups_v1_too(tmp_path: Path) -> None:
+    (tmp_path / "memory").mkdir()
+    (tmp_path / "memory/memory.limit_in_bytes").write_text("4294967296\n")
+    make_room(tmp_path)
+    assert (tmp_path / "memory/memory.force_empty").read_text() == "0"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("memory.max", "max\n"),
+        ("memory/memory.limit_in_bytes", "9223372036854771712\n"),
+        ("other", ""),
+    ],
+)
+def test_a_host_without_a_limit_keeps_its_page_cache(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / "memory").mkdir()
+    (tmp_path / name).write_text(text)
+    assert make_room(tmp_path).stderr == ""
+    assert {path.name for path in tmp_path.rglob("*")} == {"memory", Path(name).name}
+
+
+def test_a_kernel_that_frees_less_than_asked_keeps_no_engine_from_starting(tmp_path: Path) -> None:
+    (tmp_path / "memory.max").write_text("4096\n")
+    (tmp_path / "memory.stat").write_text("inactive_file 200\nactive_file 30\n")
+    (tmp_path / "memory.reclaim").mkdir()
+    assert "page cache" in make_room(tmp_path).stderr
