@@ -63,10 +63,8 @@ def _ask(target: Target) -> None:
 
 
 def _remove(target: Target, stream: TextIO) -> None:
-    from hxp_enterprise_llm.orchestration.lock import exclusive
-
     phases = Phases(["destroy"], before=0, stream=stream)
-    with exclusive(target.name, f"citadel destroy {target.name}"), phases.phase("destroy") as phase:
+    with target.alone("destroy"), phases.phase("destroy") as phase:
         target.stack.recover(phase.report)
         # Also without resources: a run that was killed early may have left objects unknown to it.
         done = target.stack.destroy(phase.report)

@@ -28,11 +28,9 @@ def up(
 
     Example: citadel hosts up local
     """
-    from hxp_enterprise_llm.orchestration.lock import exclusive
-
     target = open_target(environment)
     phases = Phases(["hosts"], before=0, stream=progress_stream(output))
-    with exclusive(target.name, f"citadel hosts up {target.name}"), phases.phase("hosts") as phase:
+    with target.alone("hosts up"), phases.phase("hosts") as phase:
         target.stack.recover(phase.report)
         done = target.stack.up(phase.report)
         hosts = " ".join(target.loaded.environment.hosts)

@@ -23,6 +23,7 @@ def plan(
     Examples: citadel plan local · citadel plan local --output json
     """
     target = open_target(environment)
+    target.refuse_unresolved()
     resources = target.stack.preview().resources
     # Hosts that are missing or would be replaced have nothing to compare services with yet.
     changes = () if resources or target.stack.outputs() is None else _services(target)

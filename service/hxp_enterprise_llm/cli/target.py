@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -35,9 +37,15 @@ class Target:
 
     @cached_property
     def state(self) -> Path:
-        """Return the environment's state folder."""
+        """Return the environment's state folder.
+
+        Raises:
+            RefusedError: The environment belongs to another file of the same name.
+        """
+        from hxp_enterprise_llm.orchestration.ownership import refuse_other
         from hxp_enterprise_llm.orchestration.paths import environment_state
 
+        refuse_other(self.loaded)
         return environment_state(self.name)
 
     @cached_property
@@ -62,6 +70,36 @@ class Target:
                 next_step=f"run: citadel up {self.name}",
             )
         return outputs
+
+    @contextmanager
+    def alone(self, verb: str) -> Iterator[None]:
+        """Hold the environment's lock.
+
+        Args:
+            verb: The command that holds it, such as `up`.
+
+        Raises:
+            RefusedError: The environment belongs to another file of the same name.
+            CitadelError: Somebody else holds it; the text names who, since when and for what.
+        """
+        from hxp_enterprise_llm.orchestration.lock import exclusive
+        from hxp_enterprise_llm.orchestration.ownership import refuse_other
+
+        refuse_other(self.loaded)
+        with exclusive(
+            self.name, f"citadel {verb} {self.name}", lambda text: typer.echo(text, err=True)
+        ):
+            yield
+
+    def refuse_unresolved(self) -> None:
+        """Refuse references to secrets that have no value here.
+
+        Raises:
+            RefusedError: All of them, with the places of their keys.
+        """
+        from hxp_enterprise_llm.configuration.secrets import refuse_unresolved
+
+        refuse_unresolved(self.loaded, self.state)
 
     def remote(self) -> Remote:
         """Return SSH access to the hosts."""

@@ -38,14 +38,14 @@ def up(
 
     Examples: citadel up local · citadel up local --output json
     """
-    from hxp_enterprise_llm.orchestration.lock import exclusive
     from hxp_enterprise_llm.orchestration.verify import outcome
 
     started = time.monotonic()
     target = open_target(environment)
+    target.refuse_unresolved()
     before = int(os.environ.get("CITADEL_PHASES_BEFORE", "0"))
     phases = Phases(PHASES, before=before, stream=progress_stream(output))
-    with exclusive(target.name, f"citadel up {target.name}"):
+    with target.alone("up"):
         _toolchain(phases)
         _artifacts(phases, target)
         _hosts(phases, target)

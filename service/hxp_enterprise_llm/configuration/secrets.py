@@ -16,9 +16,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hxp_enterprise_llm.core.exceptions import CitadelError, RefusedError
 from hxp_enterprise_llm.utilities.files import write_atomic
+
+if TYPE_CHECKING:
+    from hxp_enterprise_llm.configuration.loader import LoadedEnvironment
 
 _KEY_BYTES = 32
 _NONCE_BYTES = 12
@@ -52,9 +56,12 @@ class Secrets:
         self._file = folder / "secrets.json"
         self._key_file = folder.parent / "secrets.key"
         self._lock_file = folder.parent / "secrets.lock"
+        self._checkout = folder.parents[1]
 
     def resolve(self, reference: str) -> Secret:
         """Return the value behind a reference; a `generated:` one is made when it is new.
+
+        A relative path of a `file:` starts at the checkout, wherever the command runs.
 
         Raises:
             RefusedError: The scheme is unknown or its backend is not available.
@@ -64,7 +71,7 @@ class Secrets:
         if scheme == "generated":
             return Secret(self._generated(rest))
         if scheme == "file":
-            return Secret(_read_file(Path(rest)))
+            return Secret(_read_file(self._checkout / Path(rest).expanduser()))
         if scheme == "env":
             return Secret(_read_variable(rest))
         raise RefusedError(
@@ -125,6 +132,32 @@ class Secrets:
         with self._lock_file.open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+def refuse_unresolved(loaded: LoadedEnvironment, folder: Path) -> None:
+    """Refuse an environment with references that have no value here; `generated:` ones always have.
+
+    Args:
+        loaded: The environment.
+        folder: Its state folder.
+
+    Raises:
+        InvalidEnvironmentError: Names all of them, with the places of their keys.
+    """
+    from hxp_enterprise_llm.configuration.diagnostics import Diagnostic, InvalidEnvironmentError
+    from hxp_enterprise_llm.configuration.rules.secrets import UNRESOLVED, references
+
+    secrets, found = Secrets(folder), []
+    for path, reference in references(loaded.environment):
+        if reference.startswith("generated:"):
+            continue
+        try:
+            secrets.resolve(reference)
+        except CitadelError as error:
+            place, fix = loaded.draft.place(path), error.next_step
+            found.append(Diagnostic(UNRESOLVED, place, path, f"{error.message}.", fix))
+    if found:
+        raise InvalidEnvironmentError(found)
 
 
 def new_value(name: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from hxp_enterprise_llm.configuration.loader import LoadedEnvironment, load
+from hxp_enterprise_llm.configuration.secrets import refuse_unresolved
 from hxp_enterprise_llm.core.exceptions import CitadelError, UnreachableError
 from hxp_enterprise_llm.orchestration.paths import environment_state
 from hxp_enterprise_llm.orchestration.remote import known_hosts
@@ -34,10 +35,11 @@ def read_inventory(path: str) -> tuple[InventoryHost, ...]:
     """Return the hosts of an environment file, with plain resolved data.
 
     Raises:
-        RefusedError: The file has errors.
+        RefusedError: The file has errors, or references to secrets without a value.
         UnreachableError: Its stack does not exist, or lacks a host; names the command to run.
     """
     loaded = load(path)
+    refuse_unresolved(loaded, environment_state(loaded.name))
     return hosts_of(loaded, fleet_of(loaded))
 
 

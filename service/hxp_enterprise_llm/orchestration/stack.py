@@ -7,13 +7,14 @@ import os
 import secrets
 import shutil
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from hxp_enterprise_llm.configuration.loader import LoadedEnvironment
 from hxp_enterprise_llm.core.exceptions import CitadelError, UnreachableError
-from hxp_enterprise_llm.orchestration import paths, stack_locks
+from hxp_enterprise_llm.orchestration import ownership, paths, stack_locks
 from hxp_enterprise_llm.orchestration.events import Changes, Progress, describe
 from hxp_enterprise_llm.orchestration.toolchain import Toolchain
 from hxp_enterprise_llm.schemas.outputs import FleetOutputs
@@ -32,9 +33,13 @@ class Stack:
     Args:
         loaded: The environment and where it was read.
         toolchain: The engine to drive.
+
+    Raises:
+        RefusedError: The environment belongs to another file of the same name.
     """
 
     def __init__(self, loaded: LoadedEnvironment, toolchain: Toolchain) -> None:
+        ownership.refuse_other(loaded)
         self._loaded, self._toolchain = loaded, toolchain
         self._root = paths.checkout()
 
@@ -115,6 +120,7 @@ class Stack:
         own = paths.environment_state(self.name)
         for folder in ("ssh", "locks"):
             shutil.rmtree(own / folder, ignore_errors=True)
+        ownership.forget(self.name)
         with suppress(OSError):  # Others keep things there too.
             own.rmdir()
         return changes
@@ -122,7 +128,8 @@ class Stack:
     def recover(self, report: Report = lambda _: None) -> None:
         """Clear what an interrupted run left: its lock, and operations that never ended.
 
-        Safe to call at any time: a run that is still alive is waited for.
+        Safe to call at any time: a run that is still alive is waited for. Only the locks of a
+        file backend can be looked at; those of others are cleared when the engine meets them.
 
         Args:
             report: Takes a line when something has to be waited for or cleared.
@@ -141,7 +148,11 @@ class Stack:
         if state is not None and pending:
             report(f"clearing {len(pending)} operations that never ended")
             state["deployment"]["pending_operations"] = []
-            self._pulumi("stack", "import", "--stack", self.name, stdin=json.dumps(state))
+            document = json.dumps(state)
+            self._unlocked(
+                lambda: self._pulumi("stack", "import", "--stack", self.name, stdin=document),
+                report,
+            )
 
     def environment_variables(self) -> dict[str, str]:
         """Return the variables with which `pulumi` works by itself on this stack.
@@ -153,6 +164,7 @@ class Stack:
 
     def prepare(self) -> None:
         """Make the backend's folder, the passphrase and the stack where they are missing."""
+        ownership.record(self._loaded)
         if self._state() is not None:
             return
         provider = self._loaded.environment.state.secrets_provider
@@ -188,12 +200,11 @@ class Stack:
 
     def _operate(self, report: Report, *command: str) -> Changes:
         progress = Progress(report)
+        words = (str(self._toolchain.pulumi), *command, "--json", "--stack", self.name, *_QUIET)
+        variables = self._all_variables()
         try:
-            stream(
-                (str(self._toolchain.pulumi), *command, "--json", "--stack", self.name, *_QUIET),
-                progress.line,
-                env=self._all_variables(),
-                cwd=self._root,
+            self._unlocked(
+                lambda: stream(words, progress.line, env=variables, cwd=self._root), report
             )
         except CommandError as error:
             text = "\n".join(progress.errors or progress.other[-20:]) or error.message
@@ -202,6 +213,20 @@ class Stack:
                 next_step="Then run the same command again; that is safe at any point.",
             ) from None
         return progress.changes()
+
+    def _unlocked(self, operation: Callable[[], object], report: Report) -> None:
+        """Run an operation; when locks of dead runs are in its way, clear them and run it again."""
+        try:
+            operation()
+        except CommandError as error:
+            found = stack_locks.named(error.output)
+            if not found:
+                raise
+            stack_locks.refuse_living(found, self.name)
+            for holder in found:
+                report(f"clearing the lock of {holder}")
+            self._pulumi("cancel", "--yes", "--stack", self.name)
+            operation()
 
     def _pulumi(self, *arguments: str, stdin: str | None = None) -> str:
         return run(

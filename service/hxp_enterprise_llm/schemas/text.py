@@ -114,6 +114,22 @@ KeyFile = Annotated[
 ]
 """A file on the controller, absolute, relative, or below `~`."""
 
+_LOCAL = r"[\w./~+@=:,][\w ./~+@=:,()-]*"
+LocalPath = Annotated[
+    str,
+    _refuse_unless(_LOCAL, "a path of letters, digits, spaces and `._/~+@=:,()-`"),
+    _schema(_LOCAL),
+]
+"""A file on the controller, wherever the checkout lies."""
+
+HOST_KEY = r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp[0-9]+) [A-Za-z0-9+/]+=*"
+HostKey = Annotated[
+    str,
+    _refuse_unless(HOST_KEY, "a public key, `type base64`, such as ssh-ed25519 AAAA…"),
+    _schema(HOST_KEY),
+]
+"""A public SSH host key, as one line of known_hosts holds it."""
+
 _SQL = r"[a-z_][a-z0-9_]{0,62}"
 _SQL_WORDS = "small letters, digits and `_`, at most 63, not beginning with a digit"
 DatabaseName = Annotated[

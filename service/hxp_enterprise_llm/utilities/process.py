@@ -5,13 +5,16 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from hxp_enterprise_llm.core.exceptions import CitadelError, FaultDomain
 
 _TAIL_LINES = 200
 _GRACE_SECONDS = 30.0
+_inherited: ContextVar[tuple[int, ...]] = ContextVar("inherited", default=())
 
 
 class CommandError(CitadelError):
@@ -27,6 +30,20 @@ class CommandError(CitadelError):
             next_step=next_step,
         )
         self.command, self.status, self.output = tuple(command), status, output
+
+
+@contextmanager
+def inherited(descriptor: int) -> Iterator[None]:
+    """Let every child that starts within hold an open file too, until it ends itself.
+
+    Args:
+        descriptor: The open file, such as one whose lock must outlive a killed parent.
+    """
+    token = _inherited.set((*_inherited.get(), descriptor))
+    try:
+        yield
+    finally:
+        _inherited.reset(token)
 
 
 def own(program: str) -> str:
@@ -68,6 +85,7 @@ def run(
             check=False,
             capture_output=True,
             text=True,
+            pass_fds=_inherited.get(),
         )
     except FileNotFoundError as error:
         raise CommandError(command, 127, str(error), next_step=next_step) from error
@@ -106,6 +124,7 @@ def stream(
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            pass_fds=_inherited.get(),
         )
     except FileNotFoundError as error:
         raise CommandError(command, 127, str(error), next_step=next_step) from error

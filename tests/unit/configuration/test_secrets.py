@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from hxp_enterprise_llm.configuration.secrets import Secret, Secrets
+from hxp_enterprise_llm.configuration.diagnostics import InvalidEnvironmentError
+from hxp_enterprise_llm.configuration.loader import LoadedEnvironment
+from hxp_enterprise_llm.configuration.secrets import Secret, Secrets, refuse_unresolved
 from hxp_enterprise_llm.core.exceptions import CitadelError, ExitCode, RefusedError
 
 
@@ -105,3 +108,36 @@ def test_a_scheme_without_backend_is_refused(folder: Path) -> None:
     with pytest.raises(RefusedError) as caught:
         Secrets(folder).resolve("vault:kv/postgres#password")
     assert caught.value.exit_code is ExitCode.REFUSED
+
+
+def test_a_relative_file_starts_at_the_checkout_wherever_the_command_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / ".citadel" / "local"
+    folder.mkdir(parents=True)
+    file = tmp_path / "password"
+    file.write_text("s3cret")
+    file.chmod(0o600)
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert Secrets(folder).resolve("file:password").reveal() == "s3cret"
+    assert Secrets(folder).resolve("file:~/password").reveal() == "s3cret"
+
+
+def test_only_references_without_a_value_are_refused(
+    accept: Callable[..., LoadedEnvironment], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = accept(
+        {
+            "integration_services/database/password": "env:CITADEL_TEST_SECRET",
+            "infrastructure_services/monitoring/alert_webhook_token": "file:/nope",
+        }
+    )
+    monkeypatch.setenv("CITADEL_TEST_SECRET", "value")
+    with pytest.raises(InvalidEnvironmentError) as caught:
+        refuse_unresolved(loaded, folder)
+    (problem,) = caught.value.diagnostics
+    assert problem.code == "C341"
+    assert problem.path == ("infrastructure_services", "monitoring", "alert_webhook_token")
+    assert problem.place == loaded.draft.place(problem.path)
+    assert not (folder / "secrets.json").exists()

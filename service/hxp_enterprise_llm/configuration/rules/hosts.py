@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterator
 
 from hxp_enterprise_llm.configuration.rules.registry import Finding, Subject, rule
-
-_HOST_KEY = re.compile(r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp\d+) [A-Za-z0-9+/]+=*")
+from hxp_enterprise_llm.schemas.text import HOST_KEY
 
 
 @rule(
@@ -63,7 +62,7 @@ def ssh_address(subject: Subject) -> Iterator[Finding]:
             )
         else:
             seen[host.address] = name
-        if host.host_key is None or not _HOST_KEY.fullmatch(host.host_key):
+        if host.host_key is None or not re.fullmatch(HOST_KEY, host.host_key):
             yield Finding(
                 ("hosts", name, "host_key"),
                 "a host of provider ssh needs its public host key.",

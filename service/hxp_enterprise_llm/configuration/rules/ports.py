@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from hxp_enterprise_llm.configuration.diagnostics import KeyPath
+from hxp_enterprise_llm.configuration.diagnostics import KeyPath, dotted
 from hxp_enterprise_llm.configuration.rules.registry import Finding, Subject, rule
 from hxp_enterprise_llm.schemas.environment import Environment
 from hxp_enterprise_llm.schemas.listeners import Listener
@@ -73,6 +73,13 @@ def ranges(environment: Environment, host: str) -> list[Range]:
     ]
 
 
+def _pointed(subject: Subject, host: str, path: KeyPath) -> KeyPath:
+    """Return a key or its nearest parent that a file wrote; the host's roles where none is."""
+    while path and path not in subject.written:
+        path = path[:-1]
+    return path or ("hosts", host, "roles")
+
+
 @rule(
     "C301",
     "No two listeners of a host take the same port.",
@@ -90,18 +97,22 @@ def clashes(subject: Subject) -> Iterator[Finding]:
                 meet = earlier.first <= later.last and later.first <= earlier.last
                 if meet and pair not in reported:
                     reported.add(pair)
-                    yield _clash(host, earlier, later, taken)
+                    yield _clash(subject, host, earlier, later, taken)
 
 
-def _clash(host: str, earlier: Range, later: Range, taken: list[Range]) -> Finding:
+def _clash(
+    subject: Subject, host: str, earlier: Range, later: Range, taken: list[Range]
+) -> Finding:
     used = {port for other in taken for port in range(other.first, other.last + 1)}
-    free = later.first
-    while any(port in used for port in range(free, free + later.count)) and free < 65535:
+    # The one whose port somebody wrote: there it went wrong, and there it is mended.
+    moved = next((item for item in (later, earlier) if item.path in subject.written), later)
+    free = moved.first
+    while any(port in used for port in range(free, free + moved.count)) and free < 65535:
         free += 1
     return Finding(
-        later.path,
+        _pointed(subject, host, moved.path),
         f"on {host} {later} meets {earlier}.",
-        f"Give {later.listener} another port, such as {free}.",
+        f"Give {moved.listener} another port, such as {dotted(moved.path)}: {free}",
     )
 
 
@@ -116,7 +127,7 @@ def too_high(subject: Subject) -> Iterator[Finding]:
         for item in ranges(subject.environment, host):
             if item.last > 65535:
                 yield Finding(
-                    item.path,
+                    _pointed(subject, host, item.path),
                     f"on {host} {item} ends above 65535.",
-                    f"Write {65536 - item.count} or less.",
+                    f"Write {dotted(item.path)}: {65536 - item.count} or less.",
                 )

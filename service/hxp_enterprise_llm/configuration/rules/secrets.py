@@ -9,8 +9,10 @@ from pydantic import BaseModel
 
 from hxp_enterprise_llm.configuration.diagnostics import KeyPath
 from hxp_enterprise_llm.configuration.fields import is_secret
-from hxp_enterprise_llm.configuration.rules.registry import Finding, Subject, rule
+from hxp_enterprise_llm.configuration.rules.registry import Finding, Rule, Subject, add, rule
 from hxp_enterprise_llm.schemas.reference import scheme
+
+UNRESOLVED = "C341"
 
 
 def references(model: BaseModel, at: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
@@ -39,3 +41,17 @@ def vault_reference(subject: Subject) -> Iterator[Finding]:
                 "Vault is not available yet.",
                 "Write generated:NAME, file:PATH or env:NAME.",
             )
+
+
+add(
+    Rule(
+        UNRESOLVED,
+        "A reference to a secret has a value on the machine that brings the environment up.",
+        "`citadel up` and `plan` look before anything is made: a `file:` is there, not empty and "
+        "closed to others (mode 0600; a relative path starts at the checkout), an `env:` is set. "
+        "`citadel config` does not look, since it may run elsewhere.",
+        "error",
+        waivable=False,
+        check=None,
+    )
+)

@@ -3,6 +3,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from hxp_enterprise_llm.configuration.diagnostics import Diagnostic
 from hxp_enterprise_llm.configuration.rules.ports import ROLE_LISTENERS, ranges
 from hxp_enterprise_llm.schemas.listeners import Listeners
@@ -22,7 +24,9 @@ def test_two_services_on_one_port_of_one_host_are_refused(judge: Judge) -> None:
     assert problem.code == "C301"
     assert problem.path == ("infrastructure_services", "api_gateway", "port")
     assert problem.message == "on edge-1 gateway (9100) meets node_exporter (9100)."
-    assert problem.fix == "Give gateway another port, such as 9105."
+    assert problem.fix == (
+        "Give gateway another port, such as infrastructure_services.api_gateway.port: 9105"
+    )
 
 
 def test_the_same_port_on_two_hosts_is_fine(judge: Judge) -> None:
@@ -33,7 +37,9 @@ def test_engines_and_proxies_count_up_from_their_ports(judge: Judge) -> None:
     (problem,) = judge({"models/other": SECOND, "listeners/engine_proxy/port": 8102})
     assert problem.path == ("listeners", "engine_proxy", "port")
     assert problem.message == "on llm-1 engine_proxy (8102–8103) meets engine (8101–8102)."
-    assert problem.fix == "Give engine_proxy another port, such as 8104."
+    assert (
+        problem.fix == "Give engine_proxy another port, such as listeners.engine_proxy.port: 8104"
+    )
     assert judge({"listeners/engine_proxy/port": 8102}) == []
 
 
@@ -43,6 +49,33 @@ def test_metrics_of_gateway_workers_count_up_too(judge: Judge) -> None:
     }
     (problem,) = judge(changes)
     assert problem.message == "on edge-1 gateway_metrics (9101–9104) meets gateway (9104)."
+
+
+def test_the_listener_whose_port_is_written_is_the_one_to_move(judge: Judge) -> None:
+    (problem,) = judge({"listeners/node_exporter/port": 8000})
+    assert problem.path == ("listeners", "node_exporter", "port")
+    assert problem.place.line > 1
+    assert problem.fix == (
+        "Give node_exporter another port, such as listeners.node_exporter.port: 8001"
+    )
+
+
+@pytest.mark.parametrize(
+    ("more", "path"),
+    [
+        ({}, ("hosts", "llm-1", "roles")),
+        ({"listeners/engine_proxy/tls": {"enabled": False}}, ("listeners", "engine_proxy")),
+    ],
+)
+def test_where_no_port_is_written_the_nearest_written_key_is_named(
+    judge: Judge, more: dict[str, Any], path: tuple[str, ...]
+) -> None:
+    models = {f"models/m{number}": SECOND for number in range(100)}
+    found = [item for item in judge(models | more) if item.code == "C301"]
+    (problem,) = [item for item in found if "engine_proxy (" in item.message.split(" meets ")[0]]
+    assert problem.path == path
+    assert problem.place.line > 1
+    assert "such as listeners.engine_proxy.port: " in problem.fix
 
 
 def test_port_22_is_taken_by_ssh(judge: Judge) -> None:
@@ -61,7 +94,7 @@ def test_ranges_stay_below_65536(judge: Judge) -> None:
     )
     assert problem.code == "C302"
     assert problem.message == "on edge-1 gateway_metrics (65533–65536) ends above 65535."
-    assert problem.fix == "Write 65532 or less."
+    assert problem.fix == "Write listeners.gateway_metrics.port: 65532 or less."
 
 
 def test_every_listener_of_the_model_belongs_to_a_role() -> None:
