@@ -10,7 +10,7 @@ from hxp_enterprise_llm.core.lifecycle import State
 from hxp_enterprise_llm.utilities.breaker import BreakerState
 
 if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry
+    from prometheus_client import CollectorRegistry, Counter, Gauge
 
 
 class MetricsRegistry:
@@ -24,6 +24,8 @@ class MetricsRegistry:
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self._given = registry
+        self._gauges: dict[str, Gauge] = {}
+        self._counters: dict[str, Counter] = {}
 
     @cached_property
     def registry(self) -> CollectorRegistry:
@@ -40,59 +42,66 @@ class MetricsRegistry:
 
         return generate_latest(self.registry)
 
+    def gauge(self, name: str, text: str, labels: tuple[str, ...]) -> Gauge:
+        """Return a gauge of this registry; several services may ask for the same one."""
+        if name not in self._gauges:
+            from prometheus_client import Gauge
+
+            self._gauges[name] = Gauge(name, text, labels, registry=self.registry)
+        return self._gauges[name]
+
+    def counter(self, name: str, text: str, labels: tuple[str, ...]) -> Counter:
+        """Return a counter of this registry; several services may ask for the same one."""
+        if name not in self._counters:
+            from prometheus_client import Counter
+
+            self._counters[name] = Counter(name, text, labels, registry=self.registry)
+        return self._counters[name]
+
     @cached_property
     def families(self) -> Families:
         """Return the families that all services of the process share."""
-        return Families(self.registry)
+        return Families(self)
 
 
 class Families:
     """Metric families by label `service`; no label has a value that a caller chooses."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        from prometheus_client import Counter, Gauge
-
-        self.state = Gauge(
+    def __init__(self, metrics: MetricsRegistry) -> None:
+        self.state = metrics.gauge(
             "citadel_service_state",
             "1 for the state that the service is in.",
             ("service", "state"),
-            registry=registry,
         )
-        self.faults = Counter(
+        self.faults = metrics.counter(
             "citadel_service_faults",
             "Errors by code, and what was done: failed-open, failed-closed, reported.",
             ("service", "code", "handling"),
-            registry=registry,
         )
-        self.retries = Counter(
+        self.retries = metrics.counter(
             "citadel_service_retries",
             "Tries that failed and were followed by another.",
             ("service", "operation"),
-            registry=registry,
         )
-        self.breaker = Gauge(
+        self.breaker = metrics.gauge(
             "citadel_service_breaker_state",
             "1 for the state that the circuit breaker of a dependency is in.",
             ("service", "dependency", "state"),
-            registry=registry,
         )
-        self.check = Gauge(
+        self.check = metrics.gauge(
             "citadel_service_check_up",
             "1: the health check passed when it last ran.",
             ("service", "check"),
-            registry=registry,
         )
-        self.check_seconds = Gauge(
+        self.check_seconds = metrics.gauge(
             "citadel_service_check_seconds",
             "How long the health check took when it last ran.",
             ("service", "check"),
-            registry=registry,
         )
-        self.reloads = Counter(
+        self.reloads = metrics.counter(
             "citadel_service_reloads",
             "Configurations handed to the running service: applied, refused.",
             ("service", "outcome"),
-            registry=registry,
         )
 
 

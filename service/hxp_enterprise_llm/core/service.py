@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import AsyncExitStack
 from functools import cached_property
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypedDict, TypeVar
 
 from pydantic import BaseModel
 
@@ -30,6 +30,18 @@ if TYPE_CHECKING:
     from hxp_enterprise_llm.utilities.logging import Logger
 
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
+
+
+class ServiceOptions(TypedDict, total=False):
+    """What every service takes beside its configuration; see `BaseService`."""
+
+    name: str
+    policy: ServicePolicy | None
+    logger: Logger | None
+    metrics: MetricsRegistry | None
+    clock: Callable[[], float]
+
+
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _HURRY = 1.0
 """Seconds between two cancellations of a service that does not end."""
@@ -449,8 +461,9 @@ class BaseService(ABC, Generic[ConfigT]):
         self.log.info("stopped")
 
     def _late(self) -> CitadelError:
+        waited = "".join(f"; {cause}: {reason}" for cause, reason in self._causes.items())
         return StartTimeoutError(
-            f"service {self.name} was not ready within {self.policy.start_timeout:g} s",
+            f"service {self.name} was not ready within {self.policy.start_timeout:g} s{waited}",
             next_step="See its log for what it waited for.",
         )
 
