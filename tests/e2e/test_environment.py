@@ -6,14 +6,17 @@ import json
 import re
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import yaml
 from live import CHECKOUT, Live
 
 from hxp_enterprise_llm.testing.hosts import objects, podman, wait_until
 
-SITE = ["ansible-playbook", "playbooks/site.yml", "-i", "tests/environments/test.yaml"]
+SITE = ["ansible-playbook", "playbooks/site.yml", "-i", "build/environments/test.yaml"]
 
 
 def test_up_again_changes_nothing_and_says_so(live: Live) -> None:
@@ -160,57 +163,69 @@ def test_two_ups_at_once_one_is_refused_with_the_holder_s_name(live: Live) -> No
     assert first.returncode == 0, shown
 
 
-def test_a_bad_engine_flag_is_refused_before_anything_is_touched(
-    live: Live, tmp_path: Path
-) -> None:
-    changed = variant(live, tmp_path, "engine", {"max_modle_len": 128})
-    refused = changed.citadel("up", code=3)
+def test_a_bad_engine_flag_is_refused_before_anything_is_touched(edited: Live) -> None:
+    assert edited.ask().status == 200
+    with changed(edited) as document:
+        document["models"]["tiny"]["engine"]["max_modle_len"] = 128
+    refused = edited.citadel("up", code=3)
     assert "max_model_len" in refused.stdout + refused.stderr
+    assert edited.ask().status == 200
+
+
+def test_an_engine_that_cannot_start_is_put_back(edited: Live) -> None:
+    # The tiny model has 600 tokens in its vocabulary; vLLM itself refuses this length at start.
+    before = edited.file.read_text()
+    with changed(edited) as document:
+        document["models"]["tiny"]["engine"]["max_model_len"] = 1000000
+    failed = edited.citadel("up", code=1)
+    assert "vllm" in failed.stdout + failed.stderr
+    wait_until(lambda: edited.ask().status == 200, "the engine answers again", seconds=300)
+    edited.file.write_text(before)
+    edited.citadel("up")
+
+
+def test_a_role_that_leaves_the_file_is_removed_from_its_host(edited: Live) -> None:
+    before = edited.file.read_text()
+    with changed(edited) as document:
+        document["hosts"]["metrics-1"]["roles"].remove("alertmanager")
+    edited.citadel("up")
+    active = edited.ssh("metrics-1", "systemctl", "is-active", "citadel-alertmanager", code=None)
+    assert active.strip() != "active"
+    edited.ssh("metrics-1", "test", "!", "-e", "/opt/citadel/alertmanager")
+    edited.file.write_text(before)
+    edited.citadel("up")
+    edited.ssh("metrics-1", "systemctl", "is-active", "citadel-alertmanager")
+
+
+def test_a_host_that_leaves_the_file_is_removed(edited: Live) -> None:
+    before = edited.file.read_text()
+    with changed(edited) as document:
+        document["hosts"]["edge-2"] = {"roles": ["gateway"], "memory": "1GiB"}
+    edited.citadel("up")
+    assert "edge-2" in json.loads(edited.citadel("status", "--output", "json").stdout)["hosts"]
+    edited.file.write_text(before)
+    planned = json.loads(edited.citadel("plan", "--output", "json", code=2).stdout)
+    assert any("edge-2" in resource for resource in planned["resources"])
+    edited.citadel("up")
+    assert "edge-2" not in json.loads(edited.citadel("status", "--output", "json").stdout)["hosts"]
+
+
+def test_another_file_of_the_same_name_drives_nothing(live: Live, tmp_path: Path) -> None:
+    other = Live(tmp_path / "test.yaml")
+    other.file.write_text(live.file.read_text())
+    for words in (("destroy", "--yes"), ("up",), ("status",)):
+        refused = other.citadel(*words, code=3)
+        assert str(other.file) in refused.stderr
+        assert "build/environments/test.yaml" in refused.stderr
     assert live.ask().status == 200
 
 
-def test_an_engine_that_cannot_start_is_put_back(live: Live, tmp_path: Path) -> None:
-    # The tiny model has 600 tokens in its vocabulary; vLLM itself refuses this length at start.
-    changed = variant(live, tmp_path, "engine", {"max_model_len": 1000000})
-    failed = changed.citadel("up", code=1)
-    assert "vllm" in failed.stdout + failed.stderr
-    wait_until(lambda: live.ask().status == 200, "the engine answers again", seconds=300)
-    live.citadel("up")
-
-
-def test_a_role_that_leaves_the_file_is_removed_from_its_host(live: Live, tmp_path: Path) -> None:
+@contextmanager
+def changed(live: Live) -> Iterator[dict[str, Any]]:
+    """Write the environment's file anew, as it was changed within."""
     document = yaml.safe_load(live.file.read_text())
-    document["hosts"]["metrics-1"]["roles"].remove("alertmanager")
-    changed = Live(tmp_path / "test.yaml")
-    changed.file.write_text(yaml.safe_dump(document))
-    changed.citadel("up")
-    active = live.ssh("metrics-1", "systemctl", "is-active", "citadel-alertmanager", code=None)
-    assert active.strip() != "active"
-    live.ssh("metrics-1", "test", "!", "-e", "/opt/citadel/alertmanager")
-    live.citadel("up")
-    live.ssh("metrics-1", "systemctl", "is-active", "citadel-alertmanager")
-
-
-def test_a_host_that_leaves_the_file_is_removed(live: Live, tmp_path: Path) -> None:
-    document = yaml.safe_load(live.file.read_text())
-    document["hosts"]["edge-2"] = {"roles": ["gateway"], "memory": "1GiB"}
-    changed = Live(tmp_path / "test.yaml")
-    changed.file.write_text(yaml.safe_dump(document))
-    changed.citadel("up")
-    assert "edge-2" in json.loads(live.citadel("status", "--output", "json").stdout)["hosts"]
-    planned = json.loads(live.citadel("plan", "--output", "json", code=2).stdout)
-    assert any("edge-2" in resource for resource in planned["resources"])
-    live.citadel("up")
-    assert "edge-2" not in json.loads(live.citadel("status", "--output", "json").stdout)["hosts"]
-
-
-def variant(live: Live, folder: Path, key: str, value: dict[str, object]) -> Live:
-    """Return the same environment with one key of its model changed."""
-    document = yaml.safe_load(live.file.read_text())
-    document["models"]["tiny"][key] |= value
-    changed = Live(folder / "test.yaml")
-    changed.file.write_text(yaml.safe_dump(document))
-    return changed
+    yield document
+    live.file.write_text(yaml.safe_dump(document))
 
 
 def remove_host(live: Live, host: str) -> None:

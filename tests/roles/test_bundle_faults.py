@@ -9,7 +9,7 @@ import pytest
 from host_half import SERVICE, UNIT, HostHalf, bundle, file
 
 from hxp_enterprise_llm.orchestration.toolchain import ensure
-from hxp_enterprise_llm.testing.hosts import TestHosts, quiet
+from hxp_enterprise_llm.testing.hosts import TestHosts, environment_file, quiet
 
 ENVIRONMENT = """
     schema: 1
@@ -32,8 +32,8 @@ LEFT = "find / -xdev ( -name *.citadel-new -o -name *.citadel-old -o -name journ
 
 
 @pytest.fixture(scope="module")
-def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostHalf]:
-    path = tmp_path_factory.mktemp("bundle") / "bundle-faults.yaml"
+def one() -> Iterator[HostHalf]:
+    path = environment_file("bundle-faults")
     path.write_text(textwrap.dedent(ENVIRONMENT))
     hosts = TestHosts(path, ensure(quiet))
     hosts.up()

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from hxp_enterprise_llm.orchestration.toolchain import ensure
-from hxp_enterprise_llm.testing.hosts import TestHosts, quiet
+from hxp_enterprise_llm.testing.hosts import TestHosts, environment_file, quiet
 
 CHECKOUT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -50,8 +50,8 @@ def changed(output: str) -> int:
 
 
 @pytest.fixture(scope="module")
-def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestHosts]:
-    path = tmp_path_factory.mktemp("site") / "roles-site.yaml"
+def hosts() -> Iterator[TestHosts]:
+    path = environment_file("roles-site")
     path.write_text(textwrap.dedent(BOTH))
     found = TestHosts(path, ensure(quiet))
     yield found

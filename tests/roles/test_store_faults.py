@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from hxp_enterprise_llm.testing.hosts import TestHosts, podman, wait_until
+from hxp_enterprise_llm.testing.hosts import TestHosts, environment_file, podman, wait_until
 
 CHECKOUT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -90,10 +90,10 @@ def changed(done: subprocess.CompletedProcess[str]) -> int:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site() -> Iterator[Site]:
     from hxp_enterprise_llm.orchestration.toolchain import ensure
 
-    file = tmp_path_factory.mktemp("site") / "roles-stores.yaml"
+    file = environment_file("roles-stores")
     file.write_text(textwrap.dedent(ENVIRONMENT))
     hosts = TestHosts(file, ensure(print))
     hosts.up()

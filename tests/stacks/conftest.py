@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hxp_enterprise_llm.orchestration.toolchain import Toolchain, ensure
-from hxp_enterprise_llm.testing.hosts import TestHosts, quiet
+from hxp_enterprise_llm.testing.hosts import TestHosts, environment_file, quiet
 
 Make = Callable[[str, str], TestHosts]
 
@@ -28,13 +28,12 @@ def toolchain() -> Toolchain:
 
 
 @pytest.fixture(scope="session")
-def make(tmp_path_factory: pytest.TempPathFactory, toolchain: Toolchain) -> Iterator[Make]:
+def make(toolchain: Toolchain) -> Iterator[Make]:
     """Environments by name and text; what they made is gone after the session."""
-    folder = tmp_path_factory.mktemp("environments")
     made: list[TestHosts] = []
 
     def new(name: str, text: str) -> TestHosts:
-        file = folder / f"{name}.yaml"
+        file = environment_file(name)
         file.write_text(textwrap.dedent(text))
         hosts = TestHosts(file, toolchain)
         made.append(hosts)

@@ -16,7 +16,7 @@ from tests.stacks.conftest import Make
 from hxp_enterprise_llm.core.exceptions import CitadelError
 from hxp_enterprise_llm.orchestration import stack_locks
 from hxp_enterprise_llm.orchestration.paths import cache, checkout, state
-from hxp_enterprise_llm.testing.hosts import TestHosts, objects, podman, wait_until
+from hxp_enterprise_llm.testing.hosts import TestHosts, objects, podman, quiet, wait_until
 from providers.local import slots
 from providers.local.naming import container_name
 
@@ -146,19 +146,42 @@ def test_a_passphrase_in_the_shell_does_not_matter(
     assert single.stack.preview().changed
 
 
-def test_the_lock_of_a_dead_run_is_cleared(single: TestHosts) -> None:
-    single.stack.prepare()
-    folder = state() / "pulumi" / ".pulumi" / "locks" / "organization" / "citadel" / single.name
+def locked(hosts: TestHosts, pid: int, machine: str) -> Path:
+    """Leave a lock as an engine does."""
+    folder = state() / "pulumi" / ".pulumi" / "locks" / "organization" / "citadel" / hosts.name
     folder.mkdir(parents=True, exist_ok=True)
-    sleeper = subprocess.Popen(
-        ["bash", "-c", "exec -a pulumi sleep 60"],
-    )
-    sleeper.kill()
-    sleeper.wait()
     lock = folder / "11111111-1111-1111-1111-111111111111.json"
     lock.write_text(
-        f'{{"pid": {sleeper.pid}, "username": "ann", "hostname": "{socket.gethostname()}", '
+        f'{{"pid": {pid}, "username": "ann", "hostname": "{machine}", '
         f'"timestamp": "2026-01-01T00:00:00Z"}}'
     )
+    return lock
+
+
+def dead() -> int:
+    """Return the number of a process that has ended."""
+    with subprocess.Popen(["true"]) as process:
+        return process.pid
+
+
+def test_locks_are_cleared_by_what_the_engine_says_where_they_cannot_be_looked_at(
+    single: TestHosts,
+) -> None:
+    # Without `recover`, which looks at the files: a bucket shows its locks only in these words.
+    single.stack.prepare()
+    lock = locked(single, 7, "elsewhere")
+    with pytest.raises(CitadelError, match=r"is locked by ann@elsewhere \(pid 7\)"):
+        single.stack.destroy(quiet)
+    assert lock.exists()
+    lock = locked(single, dead(), socket.gethostname())
+    said: list[str] = []
+    single.stack.destroy(said.append)
+    assert any(line.startswith("clearing the lock of ann@") for line in said)
+    assert not lock.exists()
+
+
+def test_the_lock_of_a_dead_run_is_cleared(single: TestHosts) -> None:
+    single.stack.prepare()
+    lock = locked(single, dead(), socket.gethostname())
     single.stack.recover()
     assert not lock.exists()

@@ -22,7 +22,7 @@ def refuse_other(loaded: LoadedEnvironment) -> None:
     Raises:
         RefusedError: It belongs to another file; names both and what to do.
     """
-    root, name = paths.checkout(), loaded.name
+    root, name = _root(), loaded.name
     note = _note(name)
     made = note.is_file()
     # A path outside the checkout is absolute, and stays as it is.
@@ -43,7 +43,7 @@ def record(loaded: LoadedEnvironment) -> None:
         RefusedError: It belongs to another file.
     """
     refuse_other(loaded)
-    path, root = loaded.path.resolve(), paths.checkout().resolve()
+    path, root = loaded.path.resolve(), _root()
     # Relative where it can be: a checkout may be moved.
     text = path.relative_to(root) if path.is_relative_to(root) else path
     paths.environment_state(loaded.name)
@@ -53,6 +53,11 @@ def record(loaded: LoadedEnvironment) -> None:
 def forget(name: str) -> None:
     """Forget the file of an environment that is gone."""
     _note(name).unlink(missing_ok=True)
+
+
+def _root() -> Path:
+    """Return the checkout that the state folder is in, which may be a link to another one's."""
+    return (paths.checkout() / ".citadel").resolve().parent
 
 
 def _note(name: str) -> Path:

@@ -48,6 +48,16 @@ def wait_until(true: Callable[[], bool], what: str, seconds: float = 120.0) -> N
         time.sleep(_POLL_SECONDS)
 
 
+def environment_file(name: str) -> Path:
+    """Return where a test's environment is written: the same place in every run.
+
+    An environment belongs to its file, so that a run can go on with what a killed one left.
+    """
+    folder = checkout() / "build" / "environments"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{name}.yaml"
+
+
 @dataclass(frozen=True)
 class TestHosts:
     """The hosts of one environment file.

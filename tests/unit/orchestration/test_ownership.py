@@ -78,6 +78,21 @@ def test_another_way_to_the_same_file_is_the_same_file(checkout: Path, tmp_path:
     refuse_other(load(str(tmp_path / "link" / "lab.yaml")))
 
 
+def test_a_checkout_with_another_one_s_state_knows_its_files(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = at(checkout / "sites" / "lab.yaml")
+    record(first)
+    second = tmp_path / "second"
+    (second / "stacks").mkdir(parents=True)
+    (second / "Pulumi.yaml").touch()
+    (second / ".citadel").symlink_to(checkout / ".citadel")
+    monkeypatch.chdir(second)
+    refuse_other(first)
+    with pytest.raises(RefusedError):
+        refuse_other(at(second / "sites" / "lab.yaml"))
+
+
 def test_a_moved_file_is_refused_with_the_way_to_go_on(checkout: Path, tmp_path: Path) -> None:
     first = at(tmp_path / "a" / "lab.yaml")
     record(first)
