@@ -108,9 +108,15 @@ class Target:
         return Remote(self.fleet, self.state)
 
     def key(self) -> str:
-        """Return the first virtual key of the gateway."""
-        from hxp_enterprise_llm.configuration.secrets import Secrets
+        """Return the first virtual key of the gateway.
 
+        Raises:
+            RefusedError: It has no value here; names the place of its key.
+        """
+        from hxp_enterprise_llm.configuration.secrets import Secrets, refuse_unresolved
+
+        path = ("infrastructure_services", "api_gateway", "key")
+        refuse_unresolved(self.loaded, self.state, path)
         reference = self.loaded.environment.infrastructure_services.api_gateway.key
         return Secrets(self.state).resolve(reference).reveal()
 

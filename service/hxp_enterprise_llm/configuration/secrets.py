@@ -22,6 +22,7 @@ from hxp_enterprise_llm.core.exceptions import CitadelError, RefusedError
 from hxp_enterprise_llm.utilities.files import write_atomic
 
 if TYPE_CHECKING:
+    from hxp_enterprise_llm.configuration.diagnostics import KeyPath
     from hxp_enterprise_llm.configuration.loader import LoadedEnvironment
 
 _KEY_BYTES = 32
@@ -134,12 +135,13 @@ class Secrets:
             yield
 
 
-def refuse_unresolved(loaded: LoadedEnvironment, folder: Path) -> None:
+def refuse_unresolved(loaded: LoadedEnvironment, folder: Path, only: KeyPath | None = None) -> None:
     """Refuse an environment with references that have no value here; `generated:` ones always have.
 
     Args:
         loaded: The environment.
         folder: Its state folder.
+        only: The one key to look at; all when not given.
 
     Raises:
         InvalidEnvironmentError: Names all of them, with the places of their keys.
@@ -149,7 +151,7 @@ def refuse_unresolved(loaded: LoadedEnvironment, folder: Path) -> None:
 
     secrets, found = Secrets(folder), []
     for path, reference in references(loaded.environment):
-        if reference.startswith("generated:"):
+        if reference.startswith("generated:") or path != (only or path):
             continue
         try:
             secrets.resolve(reference)

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from hxp_enterprise_llm.cli.main import run
+from hxp_enterprise_llm.cli.target import open_target
+from hxp_enterprise_llm.configuration.diagnostics import InvalidEnvironmentError
 from hxp_enterprise_llm.core.exceptions import ExitCode
 
 TEXT = """\
@@ -97,3 +99,17 @@ def test_secrets_without_a_value_are_refused_all_at_once_before_anything_is_made
         "2 errors; nothing was changed.\n"
     )
     assert not (checkout / ".citadel" / "local" / "secrets.json").exists()
+
+
+def test_the_gateway_s_key_alone_is_asked_for_where_only_it_is_needed(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CITADEL_TEST_UNSET", raising=False)
+    file = checkout / "stacks" / "environments" / "local.yaml"
+    file.write_text(TEXT + SECRETS)
+    assert open_target("local").key().startswith("ck_")
+    file.write_text(TEXT + SECRETS.replace("generated:gateway/key", "env:CITADEL_TEST_UNSET"))
+    with pytest.raises(InvalidEnvironmentError) as caught:
+        open_target("local").key()
+    (problem,) = caught.value.diagnostics
+    assert (problem.code, problem.place.line) == ("C341", 11)

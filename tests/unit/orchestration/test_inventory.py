@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hxp_enterprise_llm.configuration.loader import LoadedEnvironment, load
-from hxp_enterprise_llm.core.exceptions import CitadelError
+from hxp_enterprise_llm.core.exceptions import CitadelError, RefusedError
 from hxp_enterprise_llm.orchestration import inventory
 from hxp_enterprise_llm.schemas.outputs import FleetOutputs, HostOutput, SshEndpoint
 
@@ -79,3 +79,13 @@ def test_a_host_that_the_stack_lacks_is_an_error_that_names_the_command(
     with pytest.raises(CitadelError, match="stack inventory has no host data-1") as caught:
         inventory.hosts_of(loaded, fleet())
     assert "citadel up inventory" in caught.value.next_step
+
+
+def test_secrets_without_a_value_are_refused_before_any_host_is_asked(
+    loaded: LoadedEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inventory, "fleet_of", lambda _: pytest.fail("the stack was asked for"))
+    text = "integration_services: {cache: {password: 'file:/nope'}}\n"
+    loaded.path.write_text(ENVIRONMENT + text)
+    with pytest.raises(RefusedError, match=r"integration_services\.cache\.password\n.*C341"):
+        inventory.read_inventory(str(loaded.path))
