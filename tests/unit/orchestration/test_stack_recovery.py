@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hxp_enterprise_llm.configuration.loader import load
-from hxp_enterprise_llm.core.exceptions import CitadelError
+from hxp_enterprise_llm.core.exceptions import CitadelError, RefusedError
 from hxp_enterprise_llm.orchestration.stack import Stack
 from hxp_enterprise_llm.orchestration.toolchain import Toolchain
 
@@ -39,15 +39,22 @@ esac
 
 @pytest.fixture
 def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stack:
-    (tmp_path / "stacks").mkdir()
+    plugin = tmp_path / "stacks/providers/local/pulumi-resource-citadel-local"
+    plugin.parent.mkdir(parents=True)
+    plugin.write_text("#!/bin/sh\n")
+    plugin.chmod(0o755)
     (tmp_path / "Pulumi.yaml").touch()
     monkeypatch.chdir(tmp_path)
     engine = tmp_path / "pulumi"
     engine.write_text(ENGINE)
     engine.chmod(0o755)
-    file = tmp_path / "lab.yaml"
+    return at(tmp_path / "lab.yaml")
+
+
+def at(file: Path) -> Stack:
+    file.parent.mkdir(exist_ok=True)
     file.write_text(ENVIRONMENT)
-    return Stack(load(str(file)), Toolchain("3.250.0", "a double", tmp_path, built=False))
+    return Stack(load(str(file)), Toolchain("3.250.0", "a double", Path.cwd(), built=False))
 
 
 def calls() -> list[str]:
@@ -61,6 +68,16 @@ def test_the_lock_of_a_dead_run_is_named_and_cleared_and_the_run_goes_on(stack: 
     stack.up(said.append)
     assert said == [f"clearing the lock of ann@{socket.gethostname()} (pid {DEAD})"]
     assert calls()[-3:] == ["up --yes", "cancel --yes", "up --yes"]
+
+
+def test_from_up_to_destroy_the_name_belongs_to_the_file(stack: Stack, tmp_path: Path) -> None:
+    other = tmp_path / "other" / "lab.yaml"
+    at(other)
+    stack.up(lambda _: None)
+    with pytest.raises(RefusedError, match=r"made from lab\.yaml, not other/lab\.yaml"):
+        at(other)
+    stack.destroy(lambda _: None)
+    at(other)
 
 
 @pytest.mark.parametrize("holder", ["ann@elsewhere (pid 7)", "ann@{here} (pid {living})"])
