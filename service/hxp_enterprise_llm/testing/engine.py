@@ -73,7 +73,7 @@ class EngineDouble:
         self.model, self.script = model, Script()
         self.received: list[Received] = []
         self.left = asyncio.Event()
-        self.running = 0
+        self.running = self.tokens = 0
         self.port = 0
         self._runner: web.AppRunner | None = None
         self._transports: set[asyncio.Transport] = set()
@@ -157,6 +157,7 @@ class EngineDouble:
         await response.prepare(request)
         for index, piece in enumerate(script.pieces):
             await response.write(piece)
+            self.tokens += 1
             if index == 0 and script.hold is not None:
                 await script.hold.wait()
         if script.breaks and request.transport is not None:
@@ -177,7 +178,11 @@ class EngineDouble:
         return web.json_response({"object": "list", "data": [{"id": self.model}]})
 
     async def _metrics(self, _: web.Request) -> web.Response:
-        return web.Response(text=f"vllm:num_requests_running{{}} {float(self.running)}\n")
+        lines = (
+            f"vllm:num_requests_running{{}} {float(self.running)}\n",
+            f"vllm:generation_tokens_total{{}} {float(self.tokens)}\n",
+        )
+        return web.Response(text="".join(lines))
 
 
 def _error(status: int, kind: str, message: str) -> web.Response:

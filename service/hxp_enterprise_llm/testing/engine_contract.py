@@ -14,7 +14,7 @@ import aiohttp
 from hxp_enterprise_llm.testing.waiting import until
 
 _CHAT = "/v1/chat/completions"
-_RUNNING = re.compile(r"^vllm:num_requests_running(?:\{[^}]*\})? ([0-9.e+]+)$", re.MULTILINE)
+_LONG = 1000  # tokens; the model's length must allow them
 
 
 class ContractError(AssertionError):
@@ -97,17 +97,28 @@ async def _refuses(session: aiohttp.ClientSession, model: str) -> None:
 
 
 async def _notices_that_the_client_left(session: aiohttp.ClientSession, model: str) -> None:
-    body = _chat(model, stream=True, max_tokens=1000, ignore_eos=True)
+    before = await _metric(session, "vllm:generation_tokens_total")
+    body = _chat(model, stream=True, max_tokens=_LONG, ignore_eos=True)
     response = await session.post(_CHAT, json=body)
+    _expect(response.status == 200, "a long answer is allowed")
     await response.content.readany()
     response.close()
 
     async def idle() -> bool:
-        async with session.get("/metrics") as metrics:
-            running = [float(found) for found in _RUNNING.findall(await metrics.text())]
-        return bool(running) and not any(running)
+        return await _metric(session, "vllm:num_requests_running") == 0
 
     try:
         await until(idle, seconds=15)
     except TimeoutError:
         raise ContractError("an engine stops when its client has left") from None
+    made = await _metric(session, "vllm:generation_tokens_total") - before
+    _expect(0 < made < _LONG, "an engine stops before the end when its client has left")
+
+
+async def _metric(session: aiohttp.ClientSession, name: str) -> float:
+    """Return a metric, summed over its labels."""
+    async with session.get("/metrics") as response:
+        text = await response.text()
+    found = re.findall(rf"^{name}(?:\{{[^}}]*\}})? ([0-9.e+]+)$", text, re.MULTILINE)
+    _expect(found, f"an engine has the metric {name}")
+    return sum(map(float, found))
