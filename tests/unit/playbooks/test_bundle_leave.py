@@ -17,7 +17,9 @@ Apply = Callable[..., dict[str, Any]]
 def furnish(host: Host, apply: Apply) -> None:
     """Put a service with data, a model of the store and one of the operator's own on a host."""
     (host.path("/opt/data/demo")).mkdir(parents=True)
-    apply(version(1, directories=[{"path": "/opt/data/demo", "mode": "0755", **me()}]), "secret")
+    folders = ("/opt/data", "/opt/data/demo", "/opt/empty")
+    directories = [{"path": path, "mode": "0755", **me()} for path in folders]
+    apply(version(1, directories=directories), "secret")
     (host.path("/opt/data/demo") / "rows").write_text("42")
     for folder in ("store/models/tiny", "venvs/gateway-1", "hxp-enterprise-llm"):
         host.path(f"/opt/citadel/{folder}").mkdir(parents=True)

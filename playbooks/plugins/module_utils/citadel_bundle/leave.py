@@ -40,7 +40,9 @@ def leave(host: Host) -> dict[str, Any]:
     for folder in (*inner, *(host.path(folder) for folder in _FOLDERS)):
         _remove_empty(folder)
     held = sorted(path for path in set(kept) if _holds_something(host.path(path)))
-    return {"removed": removed, "kept": held}
+    # /opt/data says nothing beside /opt/data/redis.
+    inner = [path for path in held if not any(other.startswith(f"{path}/") for other in held)]
+    return {"removed": removed, "kept": inner}
 
 
 def _artifacts(host: Host) -> list[str]:
