@@ -41,8 +41,8 @@ def leave(host: Host) -> dict[str, Any]:
         _remove_empty(folder)
     held = sorted(path for path in set(kept) if _holds_something(host.path(path)))
     # /opt/data says nothing beside /opt/data/redis.
-    inner = [path for path in held if not any(other.startswith(f"{path}/") for other in held)]
-    return {"removed": removed, "kept": inner}
+    deepest = [path for path in held if not any(other.startswith(f"{path}/") for other in held)]
+    return {"removed": removed, "kept": deepest}
 
 
 def _artifacts(host: Host) -> list[str]:
