@@ -1,0 +1,61 @@
+"""The sealed file as a backend: `generated:` references, and what `citadel secrets set` keeps."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import datetime
+
+from hxp_enterprise_llm.configuration.secrets.backends.base import SecretInfo
+from hxp_enterprise_llm.configuration.secrets.secret import Secret
+from hxp_enterprise_llm.configuration.secrets.store import SealedStore
+
+
+class SealedFile:
+    """Secrets of one environment in its sealed file.
+
+    Args:
+        store: The sealed file.
+    """
+
+    scheme = "generated"
+    writable = True
+    remote = False
+
+    def __init__(self, store: SealedStore) -> None:
+        self.store = store
+
+    async def get(self, path: str) -> Secret:
+        """Return a value."""
+        return self.store.get(path)
+
+    async def set(self, path: str, value: Secret, *, made_at: datetime | None = None) -> SecretInfo:
+        """Seal a value; waits for other writers in a thread."""
+        await asyncio.to_thread(self.store.set, path, value, made_at=made_at)
+        return await self.info(path)
+
+    async def remove(self, path: str) -> None:
+        """Remove a secret."""
+        await asyncio.to_thread(self.store.remove, path)
+
+    async def info(self, path: str) -> SecretInfo:
+        """Return what may be shown of a secret."""
+        entry = self.store.entry(path)
+        return SecretInfo(path, entry.version, entry.made_at, self.store.key_id(path))
+
+    async def list(self, prefix: str = "") -> AsyncIterator[SecretInfo]:
+        """Yield all secrets below a prefix."""
+        for path in self.store.paths():
+            if path.startswith(prefix):
+                yield await self.info(path)
+
+    async def check(self) -> str:
+        """Open every envelope; return how many there are and under which keys."""
+        paths = self.store.paths()
+        for path in paths:
+            self.store.get(path)
+        keys = len(self.store.used_keys())
+        return f"{len(paths)} sealed, {keys} {'key' if keys == 1 else 'keys'} in use"
+
+    async def aclose(self) -> None:
+        """Hold nothing that must be given back."""

@@ -1,0 +1,45 @@
+"""What a level of security asks of secrets (CC-04): one table, which the manager enforces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+from hxp_enterprise_llm.configuration.secrets.cache import CachePolicy
+
+ROTATE_EVERY = timedelta(days=90)
+
+
+class SecurityLevel(StrEnum):
+    """How much an environment protects."""
+
+    STANDARD = "standard"
+    HIGH = "high"
+
+
+@dataclass(frozen=True)
+class SecretPolicy:
+    """Rules that hold for all secrets of an environment.
+
+    Attributes:
+        rotate_every: Age at which secrets and keys are due.
+        cache: How long values of remote backends are served.
+        clear_text: Whether a remote backend may be asked over plain HTTP, which only its own
+            machine can read.
+        durable_reads: Whether a read waits until its audit record is on the disk.
+    """
+
+    rotate_every: timedelta = ROTATE_EVERY
+    cache: CachePolicy = field(default_factory=CachePolicy)
+    clear_text: bool = True
+    durable_reads: bool = False
+
+
+POLICIES = {
+    SecurityLevel.STANDARD: SecretPolicy(),
+    SecurityLevel.HIGH: SecretPolicy(
+        cache=CachePolicy(fresh=30.0, stale=300.0), clear_text=False, durable_reads=True
+    ),
+}
+"""Both seal with AES-256-GCM; there is no weaker cipher to choose."""

@@ -1,0 +1,146 @@
+"""Envelopes: AES-256-GCM, a data key each, and no bit that can change (CX-02, CC-04, A5)."""
+
+from __future__ import annotations
+
+import pytest
+from cryptography.fernet import Fernet
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hxp_enterprise_llm.configuration.secrets.envelope import (
+    KEY_BYTES,
+    MAGIC,
+    VERSION,
+    key_id_of,
+    rewrap,
+    seal,
+    unseal,
+)
+from hxp_enterprise_llm.configuration.secrets.errors import (
+    SecretError,
+    SecretRefusedError,
+    TamperedError,
+    UnknownKeyError,
+)
+from hxp_enterprise_llm.configuration.secrets.fernet import read_fernet
+
+
+class FixedKeys:
+    """Keys of a test; the last one seals."""
+
+    def __init__(self, **keys: bytes) -> None:
+        self.known = keys
+
+    def current(self) -> tuple[str, bytes]:
+        return list(self.known.items())[-1]
+
+    def find(self, key_id: str) -> bytes:
+        if key_id not in self.known:
+            raise UnknownKeyError(f"no key {key_id}")
+        return self.known[key_id]
+
+
+KEYS = FixedKeys(k1=b"\x01" * KEY_BYTES)
+SEALED = seal(KEYS, "postgres/admin", b"correct horse", b"1 2026-11-21")
+
+
+@pytest.mark.feature("CX-02", "A5")
+@given(path=st.text(min_size=1), content=st.binary(), bound=st.binary())
+def test_what_was_sealed_opens_again(path: str, content: bytes, bound: bytes) -> None:
+    assert unseal(KEYS, path, seal(KEYS, path, content, bound), bound) == content
+
+
+@pytest.mark.feature("CX-02", "A5")
+@given(bit=st.integers(0, len(SEALED) * 8 - 1))
+def test_a_bit_flipped_anywhere_is_refused(bit: int) -> None:
+    changed = bytearray(SEALED)
+    changed[bit // 8] ^= 1 << bit % 8
+    with pytest.raises(SecretError):
+        unseal(KEYS, "postgres/admin", bytes(changed), b"1 2026-11-21")
+
+
+def test_each_part_of_an_envelope_is_guarded_bit_by_bit() -> None:
+    for bit in range(len(SEALED) * 8):
+        changed = bytearray(SEALED)
+        changed[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(SecretError):
+            unseal(KEYS, "postgres/admin", bytes(changed), b"1 2026-11-21")
+
+
+@given(length=st.integers(0, len(SEALED) - 1))
+def test_an_envelope_cut_off_anywhere_is_refused(length: int) -> None:
+    with pytest.raises(TamperedError):
+        unseal(KEYS, "postgres/admin", SEALED[:length], b"1 2026-11-21")
+
+
+@given(data=st.binary(max_size=200))
+def test_other_bytes_are_no_envelope(data: bytes) -> None:
+    with pytest.raises(SecretError):
+        unseal(KEYS, "postgres/admin", MAGIC + data)
+
+
+@pytest.mark.feature("CX-02")
+def test_an_envelope_opens_at_its_own_path_and_with_its_own_bound_bytes_only() -> None:
+    with pytest.raises(TamperedError, match="secret redis/admin cannot be opened"):
+        unseal(KEYS, "redis/admin", SEALED, b"1 2026-11-21")
+    with pytest.raises(TamperedError):
+        unseal(KEYS, "postgres/admin", SEALED, b"2 2026-11-21")
+
+
+@pytest.mark.feature("CX-02")
+def test_a_key_of_another_id_opens_nothing_even_when_its_bytes_are_the_same() -> None:
+    renamed = bytearray(SEALED)
+    renamed[5:7] = b"k2"
+    with pytest.raises(TamperedError):
+        unseal(FixedKeys(k2=b"\x01" * KEY_BYTES), "postgres/admin", bytes(renamed), b"1 2026-11-21")
+
+
+def test_an_envelope_of_a_later_version_is_refused_by_its_number() -> None:
+    later = bytearray(SEALED)
+    later[len(MAGIC)] = VERSION + 1
+    with pytest.raises(TamperedError, match="its version is not 1"):
+        unseal(KEYS, "postgres/admin", bytes(later))
+
+
+@pytest.mark.feature("CX-02")
+def test_two_envelopes_of_one_value_share_no_bytes_that_tell() -> None:
+    again = seal(KEYS, "postgres/admin", b"correct horse", b"1 2026-11-21")
+    head = 5 + len("k1")
+    assert again[:head] == SEALED[:head]
+    assert again[head:][:24] != SEALED[head:][:24]
+    assert again[-29:] != SEALED[-29:]
+
+
+@pytest.mark.feature("CX-02", "CX-03")
+def test_a_rewrapped_envelope_has_the_new_key_and_its_content_unopened() -> None:
+    both = FixedKeys(k1=b"\x01" * KEY_BYTES, k2=b"\x02" * KEY_BYTES)
+    moved = rewrap(both, "postgres/admin", SEALED)
+    assert key_id_of(SEALED, "postgres/admin") == "k1"
+    assert key_id_of(moved, "postgres/admin") == "k2"
+    # The nonce and the content of the document are those from before.
+    assert moved[-(12 + 13 + 16) :] == SEALED[-(12 + 13 + 16) :]
+    alone = FixedKeys(k2=b"\x02" * KEY_BYTES)
+    assert unseal(alone, "postgres/admin", moved, b"1 2026-11-21") == b"correct horse"
+    assert rewrap(both, "postgres/admin", moved) == moved
+
+
+def test_an_unknown_key_is_named() -> None:
+    with pytest.raises(UnknownKeyError, match="k1"):
+        unseal(FixedKeys(k9=b"\x01" * KEY_BYTES), "postgres/admin", SEALED)
+
+
+@pytest.mark.feature("CX-02", "A5")
+def test_fernet_tokens_are_read_with_any_of_the_keys() -> None:
+    old, new = Fernet.generate_key(), Fernet.generate_key()
+    token = Fernet(old).encrypt(b"from before").decode()
+    assert read_fernet(token + "\n", [new.decode(), old.decode() + "\n"]).reveal() == "from before"
+
+
+@pytest.mark.feature("A5")
+def test_a_changed_fernet_token_and_a_wrong_key_are_refused() -> None:
+    key = Fernet.generate_key()
+    token = Fernet(key).encrypt(b"from before").decode()
+    with pytest.raises(TamperedError, match="Fernet token was changed"):
+        read_fernet(token[:-4] + "AAA=", [key.decode()])
+    with pytest.raises(SecretRefusedError, match="44 characters"):
+        read_fernet(token, ["short"])

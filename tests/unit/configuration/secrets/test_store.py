@@ -1,0 +1,227 @@
+"""The sealed file: opened by path, written by one, upgraded from format 1 (CX-01, CX-03)."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from hxp_enterprise_llm.configuration.secrets.errors import (
+    SecretNotFoundError,
+    SecretRefusedError,
+    TamperedError,
+    UnknownKeyError,
+)
+from hxp_enterprise_llm.configuration.secrets.keyring import KeyRing
+from hxp_enterprise_llm.configuration.secrets.secret import Secret
+from hxp_enterprise_llm.configuration.secrets.store import SealedStore
+
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    state = tmp_path / "local"
+    state.mkdir()
+    return state
+
+
+@pytest.fixture
+def old(folder: Path) -> dict[str, str]:
+    """Files of format 1, as the first release wrote them."""
+    key, values, entries = os.urandom(32), {"gateway/key": "ck_old", "redis/default": "r1"}, {}
+    for name, value in values.items():
+        nonce = os.urandom(12)
+        sealed = AESGCM(key).encrypt(nonce, value.encode(), name.encode())
+        entries[name] = base64.b64encode(nonce + sealed).decode()
+    (folder.parent / "secrets.key").write_bytes(key)
+    (folder.parent / "secrets.key").chmod(0o600)
+    document = {"format": 1, "cipher": "AES-256-GCM", "entries": entries}
+    (folder / "secrets.json").write_text(json.dumps(document, indent=1, sort_keys=True))
+    return values
+
+
+def test_files_of_format_1_open_and_stay_as_they_are_while_they_are_read(
+    folder: Path, old: dict[str, str]
+) -> None:
+    before = (folder / "secrets.json").read_bytes()
+    store = SealedStore(folder)
+    assert {path: store.get(path).reveal() for path in store.paths()} == old
+    assert (folder / "secrets.json").read_bytes() == before
+
+
+@pytest.mark.feature("CX-02", "A5")
+def test_the_first_write_upgrades_a_file_of_format_1(folder: Path, old: dict[str, str]) -> None:
+    SealedStore(folder).set("new", Secret("value"))
+    document = json.loads((folder / "secrets.json").read_text())
+    assert (document["format"], document["cipher"]) == (2, "AES-256-GCM")
+    store = SealedStore(folder)
+    assert {path: store.get(path).reveal() for path in store.paths()} == {**old, "new": "value"}
+    assert store.outdated() == ()
+
+
+@pytest.mark.feature("CX-03")
+def test_a_file_of_format_1_is_rewrapped_with_a_new_key(folder: Path, old: dict[str, str]) -> None:
+    store = SealedStore(folder)
+    assert store.outdated() == ("gateway/key", "redis/default")
+    with store.locked():
+        added = store.ring.add_key()
+    assert store.rewrap() == ("gateway/key", "redis/default")
+    assert store.used_keys() == {added}
+    store.ring.retire(store.used_keys())
+    assert SealedStore(folder).get("gateway/key").reveal() == "ck_old"
+
+
+def test_versions_count_and_times_are_kept(folder: Path) -> None:
+    store = SealedStore(folder, clock=lambda: NOON)
+    assert store.set("a", Secret("1")).version == 1
+    entry = store.set("a", Secret("2"))
+    assert (entry.version, entry.made_at) == (2, NOON)
+    assert store.get("a").reveal() == "2"
+
+
+@pytest.mark.feature("CX-04")
+@pytest.mark.parametrize(
+    ("part", "value"), [("version", 7), ("made_at", "2027-01-01T00:00:00+00:00")]
+)
+def test_what_the_due_list_reads_cannot_be_changed_beside_the_envelope(
+    folder: Path, part: str, value: object
+) -> None:
+    store = SealedStore(folder)
+    store.set("a", Secret("1"))
+    document = json.loads(store.file.read_text())
+    document["entries"]["a"][part] = value
+    store.file.write_text(json.dumps(document))
+    with pytest.raises(TamperedError, match="secret a was changed"):
+        store.get("a")
+
+
+def test_an_old_value_put_back_under_a_new_version_is_refused(folder: Path) -> None:
+    store = SealedStore(folder)
+    store.set("a", Secret("old"))
+    kept = json.loads(store.file.read_text())["entries"]["a"]["envelope"]
+    store.set("a", Secret("new"))
+    document = json.loads(store.file.read_text())
+    document["entries"]["a"]["envelope"] = kept
+    store.file.write_text(json.dumps(document))
+    with pytest.raises(TamperedError):
+        SealedStore(folder).get("a")
+
+
+@pytest.mark.feature("CX-03")
+def test_readers_go_on_while_keys_change(folder: Path) -> None:
+    SealedStore(folder).set("a", Secret("value"))
+    stop, wrong = threading.Event(), []
+
+    def read() -> None:
+        store = SealedStore(folder)
+        while not stop.is_set():
+            try:
+                value = store.get("a").reveal()
+            except Exception as error:
+                value = repr(error)
+            if value != "value":
+                wrong.append(value)
+
+    readers = [threading.Thread(target=read) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    writer = SealedStore(folder)
+    for _ in range(10):
+        with writer.locked():
+            writer.ring.add_key()
+        writer.rewrap()
+        with writer.locked():
+            writer.ring.retire(writer.used_keys())
+    stop.set()
+    for reader in readers:
+        reader.join()
+    assert wrong == []
+
+
+def test_writers_do_not_lose_each_others_secrets(folder: Path) -> None:
+    def write(number: int) -> None:
+        SealedStore(folder).set(f"s{number}", Secret(str(number)))
+
+    writers = [threading.Thread(target=write, args=(number,)) for number in range(8)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    store = SealedStore(folder)
+    assert [store.get(f"s{number}").reveal() for number in range(8)] == [str(n) for n in range(8)]
+
+
+def test_two_who_make_one_secret_get_one_value(folder: Path) -> None:
+    found: list[str] = []
+
+    def make(number: int) -> None:
+        found.append(SealedStore(folder).get_or_make("a", lambda: f"value {number}").reveal())
+
+    makers = [threading.Thread(target=make, args=(number,)) for number in range(6)]
+    for maker in makers:
+        maker.start()
+    for maker in makers:
+        maker.join()
+    assert len(set(found)) == 1
+
+
+def test_a_removed_secret_is_gone_and_an_unknown_one_is_named(folder: Path) -> None:
+    store = SealedStore(folder)
+    store.set("a", Secret("1"))
+    store.remove("a")
+    for call in (store.get, store.remove, store.key_id):
+        with pytest.raises(SecretNotFoundError, match="no secret a"):
+            call("a")
+
+
+@pytest.mark.parametrize(("path", "value"), [("", "x"), ("a", "")])
+def test_an_empty_name_and_an_empty_value_are_refused(folder: Path, path: str, value: str) -> None:
+    store = SealedStore(folder)
+    with pytest.raises(SecretRefusedError, match="is empty"):
+        store.set(path, Secret(value))
+    assert store.paths() == ()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{half", "is no JSON document"),
+        ("[]", "no valid 'format'"),
+        ('{"format": 9, "entries": {}}', "has format 9"),
+        ('{"format": 1, "entries": {"a": 1}}', "no envelope at a"),
+        ('{"format": 2, "entries": {"a": {"envelope": "?"}}}', "no envelope at a"),
+        (
+            '{"format": 2, "entries": {"a": {"envelope": "AAAA", "version": 1, "made_at": "x"}}}',
+            "wrong time at a",
+        ),
+    ],
+)
+def test_a_file_that_is_not_understood_is_refused(folder: Path, content: str, message: str) -> None:
+    (folder / "secrets.json").write_text(content)
+    with pytest.raises((TamperedError, SecretRefusedError), match=message):
+        SealedStore(folder).paths()
+
+
+def test_a_lost_key_ring_is_an_error_not_a_new_key(folder: Path) -> None:
+    SealedStore(folder).set("a", Secret("1"))
+    (folder.parent / "secrets.key").unlink()
+    with pytest.raises(UnknownKeyError, match="has no key k"):
+        SealedStore(folder).get("a")
+    with pytest.raises(UnknownKeyError, match="is missing, and"):
+        SealedStore(folder).set("b", Secret("2"))
+    assert not (folder.parent / "secrets.key").exists()
+
+
+def test_environments_of_one_checkout_share_the_ring(folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    SealedStore(folder).set("a", Secret("1"))
+    SealedStore(other).set("a", Secret("2"))
+    assert len(KeyRing(tmp_path / "secrets.key").entries()) == 1
