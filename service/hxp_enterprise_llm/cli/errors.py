@@ -23,7 +23,7 @@ class Failure:
     """What is told of an error.
 
     Attributes:
-        code: One word for programs, such as `unreachable`.
+        code: Names the kind of error for programs, such as `citadel.unreachable`.
         message: What went wrong.
         where: File and line, or the phase, or the command.
         next_step: What to do now.
@@ -77,24 +77,23 @@ def describe(error: BaseException, arguments: Sequence[str]) -> Failure:
         return _expected(error, where)
     if isinstance(error, TyperException):
         step = "See: citadel --help"
-        return Failure("usage", error.format_message(), command, step, ExitCode.ERROR)
+        return Failure("cli.usage", error.format_message(), command, step, ExitCode.ERROR)
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         step = f"To go on, run the same command again: {command}"
-        return Failure("interrupted", "interrupted", where, step, INTERRUPTED)
+        return Failure("cli.interrupted", "interrupted", where, step, INTERRUPTED)
     text = f"{type(error).__name__}: {error}"
     step = "This is a fault in Citadel: report it with the traceback on standard error."
-    return Failure("internal", text, where, step, ExitCode.ERROR)
+    return Failure("citadel.unexpected", text, where, step, ExitCode.ERROR)
 
 
 def _expected(error: CitadelError, where: str) -> Failure:
     from hxp_enterprise_llm.configuration.diagnostics import InvalidEnvironmentError, counted
 
-    code = error.exit_code.name.lower()
     if not isinstance(error, InvalidEnvironmentError):
-        return Failure(code, error.message, where, error.next_step, error.exit_code)
+        return Failure(error.code, error.message, where, error.next_step, error.exit_code)
     errors = [item for item in error.diagnostics if item.severity == "error"]
     return Failure(
-        code,
+        error.code,
         f"{counted(len(errors), 'error')}; nothing was changed",
         str(errors[0].place) if errors else where,
         "Correct each of the findings, then run the same command again.",

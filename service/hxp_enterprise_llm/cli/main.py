@@ -39,6 +39,9 @@ NOUNS: dict[str, Noun] = {
     "serve": Noun("serve:app", "Run a service of ours in the foreground."),
 }
 
+# Typer returns this where a command met Ctrl-C.
+_TYPER_INTERRUPTED = 130
+
 EPILOG = """Examples:
 
 citadel up local · citadel verify local · citadel config explain local hosts.llm-1.memory
@@ -71,6 +74,8 @@ def run(arguments: Sequence[str]) -> int:
         # The traceback follows; a program gets its document before it.
         _fail(error, arguments)
         raise
+    if result == _TYPER_INTERRUPTED:
+        return _fail(KeyboardInterrupt(), arguments)
     return result if isinstance(result, int) else ExitCode.OK
 
 

@@ -103,3 +103,20 @@ def test_schema_prints_the_committed_schema(capsys: Capture) -> None:
     assert run(["config", "schema"]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed["properties"]["extends"]["type"] == "string"
+
+
+def test_schema_as_text_is_the_same_document_as_yaml(capsys: Capture) -> None:
+    run(["config", "schema"])
+    printed = json.loads(capsys.readouterr().out)
+    assert run(["config", "schema", "--output", "text"]) == 0
+    assert yaml.safe_load(capsys.readouterr().out) == printed
+
+
+def test_validate_tells_warnings_and_still_ends_with_0(
+    file: Callable[[str], str], capsys: Capture
+) -> None:
+    model = f"{{source: 'pypi:m==1', sha256: {'0' * 64!r}, engine: {{kv_cache_memory_bytes: 1G}}}}"
+    assert run(["config", "validate", file(f"{GOOD}models: {{m: {model}}}\n")]) == 0
+    out = capsys.readouterr().out
+    assert "\n  warning C212: " in out
+    assert out.splitlines()[-1] == "a is valid: 1 host, 1 model, 1 warning"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
 
 import pytest
 
-from hxp_enterprise_llm.cli.console import Phases, duration
+from hxp_enterprise_llm.cli.console import Phases, duration, print_warnings
 
 
 @pytest.mark.parametrize(
@@ -45,3 +46,26 @@ def test_an_interrupted_phase_is_not_called_failed() -> None:
     assert " 1/1 hosts        interrupted" in stream.getvalue()
     assert "failed" not in stream.getvalue()
     assert caught.value.__notes__ == ["phase hosts"]
+
+
+def test_on_a_terminal_one_line_is_written_over_and_cut_to_its_width(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr("os.get_terminal_size", lambda: os.terminal_size((30, 24)))
+    stream = Terminal()
+    with Phases(["hosts"], before=0, stream=stream).phase("hosts") as phase:
+        phase.report("host llm-1: waiting for its ssh to answer")
+        phase.done("llm-1")
+    shown = stream.getvalue().split("\r\x1b[2K")[1:]
+    assert shown[1] == " 1/1 hosts        host llm-1:"
+    assert shown[2].startswith(" 1/1 hosts        llm-1")
+    assert stream.getvalue().count("\n") == 1
+
+
+def test_warnings_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    print_warnings(["host llm-1: its disk is small"])
+    assert capsys.readouterr() == ("", "! host llm-1: its disk is small\n")

@@ -47,9 +47,9 @@ def document(capsys: Capture) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("error", "code", "number"),
     [
-        (CitadelError("no", next_step="go"), "error", 1),
-        (RefusedError("no", next_step="go"), "refused", 3),
-        (UnreachableError("no", next_step="go"), "unreachable", 4),
+        (CitadelError("no", next_step="go"), "citadel.error", 1),
+        (RefusedError("no", next_step="go"), "citadel.refused", 3),
+        (UnreachableError("no", next_step="go"), "citadel.unreachable", 4),
     ],
 )
 def test_an_error_is_one_document_with_its_exit_code(
@@ -86,7 +86,7 @@ def test_an_environment_with_mistakes_gives_all_findings(
     Path("a.yaml").write_text("schema: 1\nprovider: {kind: local}\nhosts: {}\nfoo: 1\n")
     assert main.run(["status", "a.yaml", "--output", "json"]) == 3
     error = document(capsys)
-    assert (error["code"], error["where"]) == ("refused", "a.yaml:3")
+    assert (error["code"], error["where"]) == ("configuration.document", "a.yaml:3")
     assert error["message"] == "2 errors; nothing was changed"
     assert [(item["path"], item["line"]) for item in error["findings"]] == [
         ("hosts", 3),
@@ -98,7 +98,7 @@ def test_an_environment_with_mistakes_gives_all_findings(
 def test_wrong_words_are_a_document_too(capsys: Capture) -> None:
     assert main.run(["up", "--output", "json"]) == 1
     error = document(capsys)
-    assert error["code"] == "usage"
+    assert error["code"] == "cli.usage"
     assert "environment" in error["message"]
 
 
@@ -106,7 +106,7 @@ def test_an_interruption_says_what_to_run_to_go_on(fails: Fails, capsys: Capture
     fails(KeyboardInterrupt())
     assert main.run(["up", "my lab.yaml", "--output", "json"]) == 130
     error = document(capsys)
-    assert (error["code"], error["exit_code"]) == ("interrupted", 130)
+    assert (error["code"], error["exit_code"]) == ("cli.interrupted", 130)
     assert error["next_step"].endswith("again: citadel up 'my lab.yaml' --output json")
 
 
@@ -117,7 +117,7 @@ def test_a_fault_of_ours_keeps_its_traceback_and_gives_a_document(
     with pytest.raises(ZeroDivisionError):
         main.run(["up", "local", "--output", "json"])
     error = document(capsys)
-    assert (error["code"], error["message"]) == ("internal", "ZeroDivisionError: 1/0")
+    assert (error["code"], error["message"]) == ("citadel.unexpected", "ZeroDivisionError: 1/0")
 
 
 def test_text_goes_to_stderr_and_leaves_stdout_empty(fails: Fails, capsys: Capture) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from importlib import import_module
@@ -69,3 +70,29 @@ def test_expected_errors_become_exit_codes_and_next_steps(
     shown = capsys.readouterr().err
     assert getattr(error, "next_step", "run the same command again: citadel up local") in shown
     assert "Traceback" not in shown
+
+
+def test_a_reader_that_goes_away_ends_the_command_without_a_traceback() -> None:
+    script = "from hxp_enterprise_llm.cli.main import main; main()"
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing) as gone:
+        done = subprocess.run(
+            [sys.executable, "-c", script, "config", "schema"],
+            stdout=gone, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (ExitCode.ERROR, "")
+
+
+def test_sigterm_ends_a_command_as_ctrl_c_does() -> None:
+    script = (
+        "import signal; from hxp_enterprise_llm.cli import main;"
+        "main.build = lambda _: lambda **_: signal.raise_signal(signal.SIGTERM); main.main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, "up", "local"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == (
+        "interrupted\n  To go on, run the same command again: citadel up local\n"
+    )

@@ -34,7 +34,7 @@ def prometheus(*answers: dict[str, object]) -> Iterator[tuple[Prometheus, list[s
             return
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
             yield Prometheus(Endpoint("m", "prometheus", "127.0.0.1", server.server_port)), asked

@@ -36,7 +36,7 @@ def answering(
             return
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
             yield Endpoint("edge-1", "gateway", "127.0.0.1", server.server_port), asked
