@@ -9,7 +9,7 @@ from tests.stacks.conftest import Make
 
 from hxp_enterprise_llm.core.exceptions import CitadelError
 from hxp_enterprise_llm.orchestration.paths import environment_state
-from hxp_enterprise_llm.testing.hosts import TestHosts, objects, podman
+from hxp_enterprise_llm.testing.hosts import TestHosts, objects, podman, quiet
 
 
 @pytest.fixture
@@ -96,6 +96,22 @@ def test_an_unreachable_host_says_so(existing: TestHosts, pair: TestHosts) -> No
     assert done.returncode == 7
     assert "host one (citadel@" in done.stdout
     assert "does not answer" in done.stdout
+
+
+def test_a_host_that_is_gone_keeps_nobody_from_removing_its_environment(
+    existing: TestHosts, pair: TestHosts
+) -> None:
+    existing.up()
+    pair.run("one", "systemctl", "stop", "ssh.service", "ssh.socket")
+    try:
+        warnings = existing.stack.destroy(quiet).warnings
+    finally:
+        name = next(item for item in objects(pair.name)["container"] if item.endswith("-one"))
+        podman("exec", name, "systemctl", "start", "ssh.service")
+    assert len(warnings) == 1
+    assert "does not answer" in warnings[0]
+    assert "what Citadel put there is still there" in warnings[0]
+    assert existing.stack.outputs() is None
 
 
 def test_a_corrected_address_is_taken_though_the_old_one_is_dead(
