@@ -17,18 +17,19 @@ from providers.local.build import ensure_image
 from providers.local.podman import as_root, limits, podman, runtime
 
 NAME = f"citadel-bare-{hashlib.sha256(str(CHECKOUT).encode()).hexdigest()[:8]}"
-HOME = "/home/operator"
+USER = "ada"
+HOME = f"/home/{USER}"
 CLONE = f"{HOME}/citadel"
 UV = Path(sys.executable).with_name("uv")
-# The clone and the wheels that uv has already: nothing here needs a package index.
+# The wheels that uv has already are lent (below an overlay), so that no package index is asked.
 PREPARE = f"""
-useradd --create-home --shell /bin/bash operator
+useradd --create-home --shell /bin/bash {USER}
 cp -r /machine/checkout {CLONE}
-cp -r /machine/uv {HOME}/uv
-chown -R operator:operator {HOME}
+chown -R {USER}:{USER} {HOME}
+find /machine/uv -path '*/archive-v*/*' -type f -prune -o -exec chown {USER} '{{}}' +
 """
-WITHOUT_PASSWORD = "echo 'operator ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/operator"
-WITH_PASSWORD = "echo 'operator ALL=(ALL) ALL' > /etc/sudoers.d/operator"
+WITHOUT_PASSWORD = f"echo '{USER} ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/{USER}"
+WITH_PASSWORD = f"echo '{USER} ALL=(ALL) ALL' > /etc/sudoers.d/{USER}"
 UNFINISHED = "dpkg-query -W -f '${db:Status-Abbrev}\\n' | grep -qv '^ii '"
 # Keeps the lock until apt-get has met it, which the log of the bootstrap tells.
 HOLD = """
@@ -50,10 +51,10 @@ class Machine:
 
     def command(self, script: str) -> list[str]:
         """Return the command that runs a script as the operator, in the clone."""
-        variables = {"HOME": HOME, "UV_CACHE_DIR": f"{HOME}/uv", "UV_OFFLINE": "1"}
+        variables = {"HOME": HOME, "UV_CACHE_DIR": "/machine/uv", "UV_OFFLINE": "1"}
         flags = [word for key, value in variables.items() for word in ("--env", f"{key}={value}")]
         return [
-            *(*as_root(), "podman", "exec", "--user", "operator", "--workdir", CLONE, *flags),
+            *(*as_root(), "podman", "exec", "--user", USER, "--workdir", CLONE, *flags),
             *(NAME, "bash", "-ceu", script),
         ]
 
@@ -73,12 +74,15 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     folder = tmp_path_factory.mktemp("bare")
     subprocess.run(["git", "clone", "--quiet", str(CHECKOUT), str(folder / "checkout")], check=True)
     wheels = subprocess.run([UV, "cache", "dir"], capture_output=True, text=True, check=True)
-    mounts = {folder / "checkout": "/machine/checkout", wheels.stdout.strip(): "/machine/uv"}
-    volumes = [word for a, b in mounts.items() for word in ("--volume", f"{a}:{b}:ro")]
-    podman("rm", "--force", "--ignore", NAME)
+    mounts = (
+        f"{folder / 'checkout'}:/machine/checkout:ro",
+        f"{wheels.stdout.strip()}:/machine/uv:O",
+        f"{UV}:/usr/local/bin/uv:ro",
+    )
+    volumes = [word for mount in mounts for word in ("--volume", mount)]
+    podman("rm", "--force", "--time", "0", "--ignore", NAME)
     podman(
         *("run", "--detach", "--name", NAME, "--network", "host", *runtime(), *limits(), *volumes),
-        *("--volume", f"{UV}:/usr/local/bin/uv:ro"),
         *(ensure_image("bare", quiet), "sleep", "infinity"),
     )
     machine = Machine()
@@ -86,7 +90,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
         machine.root(PREPARE)
         yield machine
     finally:
-        podman("rm", "--force", "--ignore", NAME)
+        podman("rm", "--force", "--time", "0", "--ignore", NAME)
 
 
 def test_without_sudo_it_says_what_root_is_needed_for_and_what_to_do(machine: Machine) -> None:
@@ -103,13 +107,14 @@ def test_where_sudo_refuses_it_says_so_and_changes_nothing(machine: Machine) -> 
     machine.root(WITH_PASSWORD)
     shown = machine.operator("tools/bootstrap", code=1)
     assert re.search(r" 1/8 packages +sudo is asked to install: .*\bpodman\b", shown)
-    assert "sudo refused operator" in shown
+    assert f"sudo refused {USER}" in shown
     assert "visudo" in shown
     machine.root("! test -e /usr/bin/podman")
 
 
 def test_killed_while_packages_are_configured_it_ends_well_when_run_again(machine: Machine) -> None:
     machine.root(WITHOUT_PASSWORD)
+    machine.root(f"! ( {UNFINISHED} )")
     killed = subprocess.Popen(
         machine.command("tools/bootstrap"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         text=True, stdin=subprocess.DEVNULL,
