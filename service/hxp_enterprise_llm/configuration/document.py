@@ -128,6 +128,10 @@ def _content(document: Document, limits: Limits) -> bytes | None:
     document.revision = hashlib.sha256(raw).hexdigest()[:12]
     if path.suffix == ".gz":
         raw = _decompressed(raw, limits.size)
+    if not raw:
+        # A writer that empties a file before it fills it; nobody means all defaults so.
+        document.refuse("the file is empty.", "Write a key, or a comment that says why.", start)
+        return None
     if len(raw) > limits.size:
         document.refuse(
             f"the file has more than {limits.size} bytes.", "Split it, or raise the limit.", start

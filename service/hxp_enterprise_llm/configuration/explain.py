@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from hxp_enterprise_llm.configuration.diagnostics import KeyPath, dotted, shown
 from hxp_enterprise_llm.configuration.fields import field_at, is_secret, unit_of
-from hxp_enterprise_llm.configuration.merge import Origin, Origins
+from hxp_enterprise_llm.configuration.merge import Origin
 from hxp_enterprise_llm.configuration.messages import suggest
 from hxp_enterprise_llm.core.exceptions import CitadelError
 
@@ -68,7 +68,7 @@ def explain(loaded: LoadedEnvironment, wanted: str) -> list[Explanation]:
 
 def explanations(
     document: dict[str, Any],
-    origins: Origins,
+    origins: Mapping[KeyPath, Origin],
     model: type[BaseModel],
     wanted: str = "",
     derived: Mapping[KeyPath, str] | None = None,

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
-from hxp_enterprise_llm.configuration.diagnostics import Diagnostic
-from hxp_enterprise_llm.configuration.merge import Origins
+from hxp_enterprise_llm.configuration.diagnostics import Diagnostic, KeyPath
+from hxp_enterprise_llm.configuration.merge import Origin
 
 if TYPE_CHECKING:
     from hxp_enterprise_llm.configuration.explain import Explanation
@@ -27,7 +27,7 @@ class Snapshot(Generic[ModelT]):
 
     Attributes:
         config: The model.
-        document: The same as plain data: defaults filled in, secrets as references.
+        text: The same as canonical JSON: defaults filled in, secrets as references.
         origins: Where each written key was written.
         revision: SHA-256 of the canonical document: equal configurations have equal revisions.
         number: Counts the snapshots of one manager; clocks may jump, this does not.
@@ -40,8 +40,8 @@ class Snapshot(Generic[ModelT]):
     """
 
     config: ModelT
-    document: Mapping[str, Any]
-    origins: Origins = field(repr=False)
+    text: bytes = field(repr=False)
+    origins: Mapping[KeyPath, Origin] = field(repr=False)
     revision: str
     number: int
     made_at: datetime
@@ -50,6 +50,12 @@ class Snapshot(Generic[ModelT]):
     approver: str | None = None
     warnings: tuple[Diagnostic, ...] = ()
     secrets: Mapping[str, Secret] = field(default_factory=dict, repr=False)
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """Return the configuration as plain data; the data is the caller's own."""
+        document: dict[str, Any] = json.loads(self.text)
+        return document
 
     def secret(self, reference: str) -> Secret:
         """Return the value behind a reference of this configuration.
@@ -70,7 +76,7 @@ class Snapshot(Generic[ModelT]):
         """
         from hxp_enterprise_llm.configuration.explain import explanations
 
-        return explanations(dict(self.document), self.origins, type(self.config), path)
+        return explanations(self.document, self.origins, type(self.config), path)
 
 
 def document_of(config: BaseModel) -> dict[str, Any]:
@@ -87,4 +93,9 @@ def canonical(document: Mapping[str, Any]) -> bytes:
 
 def revision_of(document: Mapping[str, Any]) -> str:
     """Return the SHA-256 of the canonical document, as hex digits."""
-    return hashlib.sha256(canonical(document)).hexdigest()
+    return hash_of(canonical(document))
+
+
+def hash_of(text: bytes) -> str:
+    """Return the SHA-256 of a canonical document."""
+    return hashlib.sha256(text).hexdigest()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from hxp_enterprise_llm.schemas.base import CitadelModel
+from hxp_enterprise_llm.schemas.effect import Effect
 from hxp_enterprise_llm.schemas.engine import Engine
 from hxp_enterprise_llm.schemas.hosts import Host, HostName
 from hxp_enterprise_llm.schemas.infrastructure_services import InfrastructureServices
@@ -23,30 +24,40 @@ from hxp_enterprise_llm.schemas.waivers import Waiver
 class Environment(CitadelModel):
     """Everything about one environment, as one YAML file describes it."""
 
-    schema_version: Literal[1] = Field(
+    schema_version: Annotated[Literal[1], Effect.LIVE] = Field(
         alias="schema", description="Version of this document's form: 1."
     )
-    provider: Provider = Field(description="Who makes the hosts, such as `kind: local`.")
-    state: State = Field(default=State(), description="Where the state of the stack is kept.")
-    hosts: dict[HostName, Host] = Field(min_length=1, description="Machines by their names.")
-    engine: Engine = Field(default=Engine(), description="What holds for vLLM on every host.")
-    models: dict[ModelName, Model] = Field(
+    provider: Annotated[Provider, Effect.DANGEROUS] = Field(
+        description="Who makes the hosts, such as `kind: local`."
+    )
+    state: Annotated[State, Effect.DANGEROUS] = Field(
+        default=State(), description="Where the state of the stack is kept."
+    )
+    hosts: Annotated[dict[HostName, Host], Effect.DANGEROUS] = Field(
+        min_length=1, description="Machines by their names."
+    )
+    engine: Annotated[Engine, Effect.DRAIN] = Field(
+        default=Engine(), description="What holds for vLLM on every host."
+    )
+    models: Annotated[dict[ModelName, Model], Effect.DRAIN] = Field(
         default_factory=dict, description="What is served, by the names of the models."
     )
-    listeners: Listeners = Field(default=Listeners(), description="Every port, with its `tls`.")
-    infrastructure_services: InfrastructureServices = Field(
+    listeners: Annotated[Listeners, Effect.RESTART] = Field(
+        default=Listeners(), description="Every port, with its `tls`."
+    )
+    infrastructure_services: Annotated[InfrastructureServices, Effect.RESTART] = Field(
         default=InfrastructureServices(), description="Our own services (KT-01)."
     )
-    service_network: ServiceNetwork = Field(
+    service_network: Annotated[ServiceNetwork, Effect.LIVE] = Field(
         default=ServiceNetwork(), description="Addresses; all derived (KT-02)."
     )
-    integration_services: IntegrationServices = Field(
+    integration_services: Annotated[IntegrationServices, Effect.RESTART] = Field(
         default=IntegrationServices(), description="Stores and metrics (KT-03)."
     )
-    performance_targets: PerformanceTargets = Field(
+    performance_targets: Annotated[PerformanceTargets, Effect.LIVE] = Field(
         default=PerformanceTargets(), description="What monitoring measures against (KT-04)."
     )
-    waivers: tuple[Waiver, ...] = Field(
+    waivers: Annotated[tuple[Waiver, ...], Effect.LIVE] = Field(
         default=(), description="Rules that do not hold here, why, and until when."
     )
 

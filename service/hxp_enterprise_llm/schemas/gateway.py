@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from hxp_enterprise_llm.schemas.base import Bytes, CitadelModel, Seconds
+from hxp_enterprise_llm.schemas.effect import Effect
 from hxp_enterprise_llm.schemas.text import Address, ServedName
 
 UpstreamAddress = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.-]+:[0-9]{1,5}$")]
@@ -87,19 +88,21 @@ class HealthCheck(CitadelModel):
 class GatewayConfig(CitadelModel):
     """One gateway host. Read by every worker; holds no secret."""
 
-    schema_version: Literal[1] = Field(
+    schema_version: Annotated[Literal[1], Effect.LIVE] = Field(
         default=1, alias="schema", description="Version of this document's form."
     )
-    listen: Listen = Field(description="Where users come in; shared by all workers.")
-    metrics: Listen = Field(
+    listen: Annotated[Listen, Effect.RESTART] = Field(
+        description="Where users come in; shared by all workers."
+    )
+    metrics: Annotated[Listen, Effect.RESTART] = Field(
         description="/metrics and /health of worker 1; worker n has port + n - 1."
     )
-    credential: CredentialName = Field(
+    credential: Annotated[CredentialName, Effect.RESTART] = Field(
         default="key", description="Name of the file with the key in $CREDENTIALS_DIRECTORY."
     )
-    models: dict[ServedName, ServedModel] = Field(
+    models: Annotated[dict[ServedName, ServedModel], Effect.DRAIN] = Field(
         default_factory=dict, description="Served name → its upstreams."
     )
-    limits: Limits = Limits()
-    timeouts: Timeouts = Timeouts()
-    health: HealthCheck = HealthCheck()
+    limits: Annotated[Limits, Effect.DRAIN] = Limits()
+    timeouts: Annotated[Timeouts, Effect.DRAIN] = Timeouts()
+    health: Annotated[HealthCheck, Effect.DRAIN] = HealthCheck()

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from hxp_enterprise_llm.schemas.base import Bytes, CitadelModel
+from hxp_enterprise_llm.schemas.effect import Effect
 from hxp_enterprise_llm.schemas.text import Address
 
 RoleName = Literal[
@@ -20,17 +21,21 @@ class Host(CitadelModel):
     """One machine of the environment. Role `base` is on every host and is not written."""
 
     roles: tuple[RoleName, ...] = Field(description="What runs here; at least one.")
-    memory: Bytes = Field(gt=0, description="Memory, such as 8GiB; local: the container's limit.")
-    cpus: float | None = Field(
+    memory: Annotated[Bytes, Effect.RESTART] = Field(
+        gt=0, description="Memory, such as 8GiB; local: the container's limit."
+    )
+    cpus: Annotated[float | None, Effect.RESTART] = Field(
         default=None, gt=0, description="CPUs; local: not limited when absent."
     )
-    accelerator: Literal["cpu", "cuda", "rocm"] = Field(
+    accelerator: Annotated[Literal["cpu", "cuda", "rocm"], Effect.RESTART] = Field(
         default="cpu", description="Which build of vLLM runs here."
     )
-    accelerator_memory: Bytes | None = Field(
+    accelerator_memory: Annotated[Bytes | None, Effect.RESTART] = Field(
         default=None, description="Memory of one accelerator, such as 80GiB."
     )
-    accelerators: int = Field(default=0, ge=0, description="How many accelerators the host has.")
+    accelerators: Annotated[int, Effect.RESTART] = Field(
+        default=0, ge=0, description="How many accelerators the host has."
+    )
     address: Address | None = Field(
         default=None, description="Address or name; required by provider ssh, refused by local."
     )

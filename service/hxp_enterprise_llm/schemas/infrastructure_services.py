@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from hxp_enterprise_llm.schemas.base import CitadelModel, Seconds
+from hxp_enterprise_llm.schemas.effect import Effect
 from hxp_enterprise_llm.schemas.reference import SecretReference
 from hxp_enterprise_llm.schemas.text import AbsolutePath, Address, WebUrl
 
@@ -19,19 +20,25 @@ class ApiGateway(CitadelModel):
         default="0.0.0.0",  # noqa: S104 - the one door for users, by design
         description="Address that it binds on its host.",
     )
-    workers: int = Field(default=4, ge=1, le=64, description="Processes on a gateway host.")
-    timeout: Seconds = Field(default=300.0, gt=0, description="Seconds a request may take in all.")
-    max_connections: int = Field(
+    workers: Annotated[int, Effect.DRAIN] = Field(
+        default=4, ge=1, le=64, description="Processes on a gateway host."
+    )
+    timeout: Annotated[Seconds, Effect.DRAIN] = Field(
+        default=300.0, gt=0, description="Seconds a request may take in all."
+    )
+    max_connections: Annotated[int, Effect.DRAIN] = Field(
         default=1000, ge=1, description="Open connections a worker that have shown the key."
     )
-    rate_limit_rps: int | None = Field(
+    rate_limit_rps: Annotated[int | None, Effect.LIVE] = Field(
         default=1000, ge=1, description="Requests a second of a gateway; null for no limit."
     )
-    enable_ssl: bool | None = Field(
+    enable_ssl: Annotated[bool | None, Effect.DANGEROUS] = Field(
         default=None, description="Derived from listeners.gateway.tls; refused when it differs."
     )
-    enable_auth: Literal[True] = Field(default=True, description="A key is always required.")
-    key: SecretReference = Field(
+    enable_auth: Annotated[Literal[True], Effect.DANGEROUS] = Field(
+        default=True, description="A key is always required."
+    )
+    key: Annotated[SecretReference, Effect.DANGEROUS] = Field(
         default="generated:gateway/key", description="The first virtual key."
     )
 
@@ -41,20 +48,22 @@ class Monitoring(CitadelModel):
 
     prometheus_port: int = Field(default=9090, ge=1, le=65535, description="TCP port.")
     grafana_port: int = Field(default=3000, ge=1, le=65535, description="TCP port.")
-    health_check_interval: Seconds = Field(
+    health_check_interval: Annotated[Seconds, Effect.LIVE] = Field(
         default=30.0, gt=0, description="Seconds between two health checks."
     )
-    metrics_collection_interval: Seconds = Field(
+    metrics_collection_interval: Annotated[Seconds, Effect.LIVE] = Field(
         default=15.0, gt=0, description="Seconds between two scrapes."
     )
-    alerting_enabled: bool = Field(default=True, description="Whether alerts are evaluated.")
-    alert_webhook_url: WebUrl | None = Field(
+    alerting_enabled: Annotated[bool, Effect.LIVE] = Field(
+        default=True, description="Whether alerts are evaluated."
+    )
+    alert_webhook_url: Annotated[WebUrl | None, Effect.LIVE] = Field(
         default=None, description="Where Alertmanager posts alerts as JSON; nowhere when absent."
     )
-    alert_webhook_token: SecretReference | None = Field(
+    alert_webhook_token: Annotated[SecretReference | None, Effect.LIVE] = Field(
         default=None, description="Bearer token of that webhook."
     )
-    dashboard_auto_discovery: bool = Field(
+    dashboard_auto_discovery: Annotated[bool, Effect.LIVE] = Field(
         default=True, description="Whether dashboards of each role are found by themselves."
     )
 
@@ -68,16 +77,18 @@ class Configuration(CitadelModel):
     environment: str | None = Field(
         default=None, description="Derived: the environment's name; refused when it differs."
     )
-    hot_reload: bool = Field(
+    hot_reload: Annotated[bool, Effect.LIVE] = Field(
         default=True, description="Whether services take a changed file without a restart."
     )
-    validation_enabled: Literal[True] = Field(
+    validation_enabled: Annotated[Literal[True], Effect.DANGEROUS] = Field(
         default=True, description="Files are always validated before they are used."
     )
-    secret_management: Literal[True] = Field(
+    secret_management: Annotated[Literal[True], Effect.DANGEROUS] = Field(
         default=True, description="Secrets are always references."
     )
-    backup_enabled: bool = Field(default=True, description="Whether older revisions are kept.")
+    backup_enabled: Annotated[bool, Effect.LIVE] = Field(
+        default=True, description="Whether older revisions are kept."
+    )
 
 
 class Storage(CitadelModel):
@@ -95,10 +106,12 @@ class Storage(CitadelModel):
     backup_storage_path: AbsolutePath = Field(
         default="/opt/backups", description="Folder of backups on hosts."
     )
-    max_storage_gb: int = Field(
+    max_storage_gb: Annotated[int, Effect.LIVE] = Field(
         default=1000, ge=1, description="Gigabytes that models and data may take in all."
     )
-    compression_enabled: bool = Field(default=True, description="Whether backups are compressed.")
+    compression_enabled: Annotated[bool, Effect.LIVE] = Field(
+        default=True, description="Whether backups are compressed."
+    )
 
 
 class InfrastructureServices(CitadelModel):
@@ -109,4 +122,6 @@ class InfrastructureServices(CitadelModel):
     configuration: Configuration = Field(
         default=Configuration(), description="The configuration of services on hosts."
     )
-    storage: Storage = Field(default=Storage(), description="Paths on hosts.")
+    storage: Annotated[Storage, Effect.DANGEROUS] = Field(
+        default=Storage(), description="Paths on hosts."
+    )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from hxp_enterprise_llm.schemas.base import CitadelModel, Seconds
+from hxp_enterprise_llm.schemas.effect import Effect
 from hxp_enterprise_llm.schemas.reference import SecretReference
 from hxp_enterprise_llm.schemas.text import DatabaseName, DatabaseUser, KeyPrefix
 
@@ -17,17 +20,23 @@ class Database(CitadelModel):
         description="Derived from the host with role postgres; refused when it differs.",
     )
     port: int = Field(default=5433, ge=1, le=65535, description="TCP port.")
-    database: DatabaseName = Field(default="citadel_ai", description="Name of the database.")
-    user: DatabaseUser = Field(default="citadel_admin", description="Owner of the database.")
-    password: SecretReference = Field(
+    database: Annotated[DatabaseName, Effect.DANGEROUS] = Field(
+        default="citadel_ai", description="Name of the database."
+    )
+    user: Annotated[DatabaseUser, Effect.DANGEROUS] = Field(
+        default="citadel_admin", description="Owner of the database."
+    )
+    password: Annotated[SecretReference, Effect.DANGEROUS] = Field(
         default="generated:postgres/citadel_admin", description="Password of that owner."
     )
-    connection_pool_size: int = Field(default=20, ge=1, description="Connections a client pool.")
+    connection_pool_size: Annotated[int, Effect.DRAIN] = Field(
+        default=20, ge=1, description="Connections a client pool."
+    )
     max_connections: int = Field(default=100, ge=1, description="Connections of the server.")
-    connection_timeout: Seconds = Field(
+    connection_timeout: Annotated[Seconds, Effect.DRAIN] = Field(
         default=30.0, gt=0, description="Seconds until a connection must stand."
     )
-    query_timeout: Seconds = Field(
+    query_timeout: Annotated[Seconds, Effect.DRAIN] = Field(
         default=60.0, gt=0, description="Seconds that a statement may run."
     )
 
@@ -40,11 +49,19 @@ class VectorDatabase(CitadelModel):
     )
     port: int = Field(default=6333, ge=1, le=65535, description="TCP port of HTTP.")
     grpc_port: int = Field(default=6334, ge=1, le=65535, description="TCP port of gRPC.")
-    prefer_grpc: bool = Field(default=True, description="Whether clients take gRPC.")
-    connection_pool_size: int = Field(default=10, ge=1, description="Connections a client pool.")
+    prefer_grpc: Annotated[bool, Effect.DRAIN] = Field(
+        default=True, description="Whether clients take gRPC."
+    )
+    connection_pool_size: Annotated[int, Effect.DRAIN] = Field(
+        default=10, ge=1, description="Connections a client pool."
+    )
     max_connections: int = Field(default=50, ge=1, description="Connections of the server.")
-    timeout: Seconds = Field(default=30.0, gt=0, description="Seconds that a call may take.")
-    batch_size: int = Field(default=1000, ge=1, description="Vectors stored in one call.")
+    timeout: Annotated[Seconds, Effect.DRAIN] = Field(
+        default=30.0, gt=0, description="Seconds that a call may take."
+    )
+    batch_size: Annotated[int, Effect.DRAIN] = Field(
+        default=1000, ge=1, description="Vectors stored in one call."
+    )
 
 
 class Cache(CitadelModel):
@@ -54,15 +71,23 @@ class Cache(CitadelModel):
         default=None, description="Derived from the host with role redis; refused when it differs."
     )
     port: int = Field(default=6379, ge=1, le=65535, description="TCP port.")
-    db: int = Field(default=0, ge=0, le=15, description="Number of the database.")
-    password: SecretReference = Field(
+    db: Annotated[int, Effect.DANGEROUS] = Field(
+        default=0, ge=0, le=15, description="Number of the database."
+    )
+    password: Annotated[SecretReference, Effect.DANGEROUS] = Field(
         default="generated:redis/default", description="Password of user default."
     )
-    connection_pool_size: int = Field(default=10, ge=1, description="Connections a client pool.")
+    connection_pool_size: Annotated[int, Effect.DRAIN] = Field(
+        default=10, ge=1, description="Connections a client pool."
+    )
     max_connections: int = Field(default=50, ge=1, description="Connections of the server.")
-    timeout: Seconds = Field(default=30.0, gt=0, description="Seconds that a call may take.")
-    key_prefix: KeyPrefix = Field(default="citadel:", description="Start of every key's name.")
-    ttl_default: Seconds = Field(
+    timeout: Annotated[Seconds, Effect.DRAIN] = Field(
+        default=30.0, gt=0, description="Seconds that a call may take."
+    )
+    key_prefix: Annotated[KeyPrefix, Effect.DANGEROUS] = Field(
+        default="citadel:", description="Start of every key's name."
+    )
+    ttl_default: Annotated[Seconds, Effect.DRAIN] = Field(
         default=3600.0, gt=0, description="Seconds that an entry lives when nothing else is said."
     )
 
@@ -82,12 +107,12 @@ class Metrics(CitadelModel):
     grafana_port: int | None = Field(
         default=None, description="Derived from infrastructure_services.monitoring.grafana_port."
     )
-    collection_interval: Seconds | None = Field(
+    collection_interval: Annotated[Seconds | None, Effect.LIVE] = Field(
         default=None,
         description="Derived from infrastructure_services.monitoring.metrics_collection_interval.",
     )
     retention_days: int = Field(default=30, ge=1, description="Days that samples are kept.")
-    alerting_enabled: bool | None = Field(
+    alerting_enabled: Annotated[bool | None, Effect.LIVE] = Field(
         default=None,
         description="Derived from infrastructure_services.monitoring.alerting_enabled.",
     )

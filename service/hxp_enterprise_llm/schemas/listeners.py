@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
 from hxp_enterprise_llm.schemas.base import CitadelModel
+from hxp_enterprise_llm.schemas.effect import Effect
 
 
 class Tls(CitadelModel):
     """Transport security of one listener."""
 
-    enabled: bool = Field(default=False, description="Serve TLS; needs the environment's CA.")
+    enabled: Annotated[bool, Effect.DANGEROUS] = Field(
+        default=False, description="Serve TLS; needs the environment's CA."
+    )
 
 
 class Listener(CitadelModel):

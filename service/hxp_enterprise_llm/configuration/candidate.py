@@ -1,0 +1,166 @@
+"""Makes a snapshot that nobody uses yet: read, parse, migrate, validate, resolve secrets."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from pydantic import BaseModel
+
+from hxp_enterprise_llm.configuration.diagnostics import InvalidDocumentError
+from hxp_enterprise_llm.configuration.fields import is_secret
+from hxp_enterprise_llm.configuration.phases import Phase, PhaseError, UnsteadyError
+from hxp_enterprise_llm.configuration.pipeline import Draft, Judge, Loaded, assemble, compiled
+from hxp_enterprise_llm.configuration.sources.base import Layer, Source
+from hxp_enterprise_llm.configuration.watcher import fingerprint
+from hxp_enterprise_llm.core.exceptions import DependencyError
+
+if TYPE_CHECKING:
+    from hxp_enterprise_llm.configuration.secrets import Secret
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+Migrate = Callable[[Draft], Draft]
+"""Brings a merged document of an older version to the one that the model knows."""
+Resolver = Callable[[str], "Secret | Awaitable[Secret]"]
+"""Returns the value of a reference; one that is no coroutine runs in a thread."""
+
+# As often as a writer of several files may get in between.
+_TRIES = 4
+
+
+@dataclass(frozen=True)
+class Candidates(Generic[ModelT]):
+    """Makes candidates of one model.
+
+    Args:
+        model: The model.
+        home: What errors about no key in particular name.
+        migrate: Brings older documents to the model's version.
+        judge: Runs rules.
+        resolver: Returns the values of references.
+        timeout: Seconds a phase may take.
+    """
+
+    model: type[ModelT]
+    home: Path
+    migrate: Migrate | None
+    judge: Judge[ModelT] | None
+    resolver: Resolver | None
+    timeout: float
+
+    async def read(self, sources: Sequence[Source]) -> tuple[list[Layer], str]:
+        """Return the layers of all sources, of one moment, and the fingerprint of their files.
+
+        Raises:
+            PhaseError: A source cannot be reached, or the files change all the time.
+        """
+        try:
+            async with asyncio.timeout(self.timeout):
+                return await _steady(sources)
+        except TimeoutError:
+            error = DependencyError(
+                f"the sources did not answer within {self.timeout:g} s",
+                next_step="Look for a file system or a database that hangs.",
+            )
+            raise PhaseError(Phase.READ, error) from None
+        except Exception as error:
+            raise PhaseError(Phase.READ, error) from error
+
+    async def compile(self, layers: Sequence[Layer], *, judged: bool = True) -> Loaded[ModelT]:
+        """Return a checked model; the work is done in a thread, requests go on meanwhile.
+
+        Raises:
+            PhaseError: The document has errors.
+        """
+        return await asyncio.to_thread(self._compile, layers, judged=judged)
+
+    def _compile(self, layers: Sequence[Layer], *, judged: bool) -> Loaded[ModelT]:
+        phase = Phase.PARSE
+        try:
+            draft = assemble(layers, self.model, self.home)
+            if self.migrate is not None:
+                phase = Phase.MIGRATE
+                draft = self.migrate(draft)
+            phase = Phase.VALIDATE
+            return compiled(draft, self.model, judge=self.judge if judged else None)
+        except InvalidDocumentError as error:
+            if any(item.code == "C001" for item in error.diagnostics):
+                phase = Phase.PARSE
+            raise PhaseError(phase, error) from error
+        except Exception as error:
+            raise PhaseError(phase, error) from error
+
+    async def resolve(self, config: BaseModel) -> Mapping[str, Secret]:
+        """Return the values of all references of a configuration.
+
+        Raises:
+            PhaseError: One cannot be had.
+        """
+        wanted = tuple(dict.fromkeys(references(config)))
+        if self.resolver is None or not wanted:
+            return {}
+        try:
+            async with asyncio.timeout(self.timeout), asyncio.TaskGroup() as group:
+                tasks = [group.create_task(_resolved(self.resolver, item)) for item in wanted]
+        except TimeoutError:
+            error = DependencyError(
+                f"secrets were not resolved within {self.timeout:g} s",
+                next_step="Check that their backend answers.",
+            )
+            raise PhaseError(Phase.RESOLVE, error) from None
+        except ExceptionGroup as group_error:
+            first = group_error.exceptions[0]
+            raise PhaseError(Phase.RESOLVE, first) from first
+        return {item: task.result() for item, task in zip(wanted, tasks, strict=True)}
+
+
+async def _steady(sources: Sequence[Source]) -> tuple[list[Layer], str]:
+    """Read all sources between two equal fingerprints, so that no two revisions are mixed."""
+    before = await asyncio.to_thread(fingerprint, watched(sources))
+    for _ in range(_TRIES):
+        # One after the other: the first that fails is the one that is named.
+        layers = [await source.read() for source in sources]
+        after = await asyncio.to_thread(fingerprint, watched(sources))
+        if after == before:
+            return layers, after
+        before = after
+    raise UnsteadyError(
+        "the files changed each time they were read",
+        next_step="Write files by rename, and less often.",
+    )
+
+
+def watched(sources: Sequence[Source]) -> tuple[Path, ...]:
+    """Return the files and folders of all sources."""
+    return tuple(path for source in sources for path in source.watched)
+
+
+async def _resolved(resolver: Resolver, reference: str) -> Secret:
+    found: Any = (
+        resolver(reference)
+        if inspect.iscoroutinefunction(resolver)
+        else await asyncio.to_thread(resolver, reference)
+    )
+    secret: Secret = await found if inspect.isawaitable(found) else found
+    return secret
+
+
+def references(value: Any) -> Iterator[str]:
+    """Yield the references to secrets of a model, those in maps and lists too."""
+    if isinstance(value, BaseModel):
+        for name, field in type(value).model_fields.items():
+            below = getattr(value, name)
+            if is_secret(field) and isinstance(below, str):
+                yield below
+            else:
+                yield from references(below)
+    elif isinstance(value, dict):
+        for below in value.values():
+            yield from references(below)
+    elif isinstance(value, tuple | list):
+        for below in value:
+            yield from references(below)

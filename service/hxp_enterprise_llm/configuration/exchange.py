@@ -1,0 +1,237 @@
+"""Puts a snapshot in the place of another: build, probe, record, swap, tell, probe again, drain."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Generic, Protocol, TypeVar
+
+from pydantic import BaseModel
+
+from hxp_enterprise_llm.configuration.phases import Phase, PhaseError, ProbeError
+from hxp_enterprise_llm.configuration.series import ConfigurationMetrics
+from hxp_enterprise_llm.configuration.snapshot import Snapshot
+from hxp_enterprise_llm.core.reload import Prepared, Reloadable
+from hxp_enterprise_llm.utilities.logging import Logger
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+SYSTEM = "citadel"
+"""The actor of what nobody asked for: file events, automatic rollbacks."""
+
+
+class StoredDocument(Protocol):
+    """A revision of a store, as far as the manager reads it."""
+
+    @property
+    def document(self) -> Mapping[str, Any]:
+        """Return the document with its defaults, secrets as references."""
+
+
+class Store(Protocol):
+    """Where applied configurations are kept."""
+
+    async def latest(self) -> StoredDocument | None:
+        """Return the newest revision; None of an empty store."""
+
+    async def append(
+        self, document: Mapping[str, Any], *, actor: str, reason: str, approver: str | None
+    ) -> Any:
+        """Keep a document as the newest revision."""
+
+
+Subscriber = Callable[[Snapshot[ModelT], Snapshot[ModelT]], Awaitable[None] | None]
+"""Told of each change: the old snapshot and the new one, after the swap."""
+Probe = Callable[[Snapshot[ModelT]], Awaitable[bool | None]]
+"""Passes by returning; fails by raising or by False."""
+
+
+_Built = tuple[Reloadable[ModelT], Prepared[ModelT]]
+
+
+class Exchange(Generic[ModelT]):
+    """The second half of a reload.
+
+    Args:
+        point: Sets the one pointer that all readers read.
+        name: Of the manager.
+        parts: Services that build a configuration before it is swapped in.
+        probe: Asks the built configuration before the swap.
+        verify: Asks after it.
+        drain: Ends what still uses the old one.
+        store: Keeps every applied configuration.
+        timeout: Seconds that a part, a probe or a subscriber may take.
+        metrics: What is counted with.
+        logger: Where events go.
+        now: The wall clock.
+    """
+
+    def __init__(
+        self,
+        point: Callable[[Snapshot[ModelT]], None],
+        *,
+        name: str,
+        parts: Iterable[Reloadable[ModelT]],
+        probe: Probe[ModelT] | None,
+        verify: Probe[ModelT] | None,
+        drain: Probe[ModelT] | None,
+        store: Store | None,
+        timeout: float,
+        metrics: ConfigurationMetrics,
+        logger: Logger,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._point, self.name = point, name
+        self.parts = list(parts)
+        self.subscribers: list[Subscriber[ModelT]] = []
+        self.recorded: str | None = None
+        self._probe, self._verify, self._drain = probe, verify, drain
+        self._store, self._timeout = store, timeout
+        self._metrics, self._log, self._now = metrics, logger, now
+
+    async def first(self, new: Snapshot[ModelT]) -> None:
+        """Put the first snapshot in force; there is none to go back to.
+
+        Raises:
+            PhaseError: It cannot serve.
+        """
+        built = await self._ready(new)
+        self._put(new, built)
+        await self._ask(self._verify, new, Phase.VERIFY)
+
+    async def swap(self, old: Snapshot[ModelT], new: Snapshot[ModelT]) -> None:
+        """Put a snapshot in the place of another, or leave that in its place.
+
+        Raises:
+            PhaseError: The old one serves on, or again.
+        """
+        built = await self._ready(new)
+        try:
+            self._put(new, built)
+            await self._tell(old, new)
+            await self._ask(self._verify, new, Phase.VERIFY)
+        except PhaseError:
+            await self._back(old, new)
+            raise
+        await self._end(old)
+
+    async def _ready(self, new: Snapshot[ModelT]) -> list[_Built[ModelT]]:
+        """Do all that can fail before the swap."""
+        built = await self._build(new)
+        try:
+            await self._ask(self._probe, new, Phase.PROBE)
+            await self.record(new)
+        except BaseException:
+            await self._abandon(built)
+            raise
+        return built
+
+    async def _build(self, new: Snapshot[ModelT]) -> list[_Built[ModelT]]:
+        built: list[_Built[ModelT]] = []
+        try:
+            for part in self.parts:
+                async with asyncio.timeout(self._timeout):
+                    built.append((part, await part.prepare(new.config)))
+        except BaseException as error:
+            await self._abandon(built)
+            if isinstance(error, Exception):
+                raise PhaseError(Phase.BUILD, error) from error
+            raise
+        return built
+
+    async def _abandon(self, built: list[_Built[ModelT]]) -> None:
+        for part, prepared in reversed(built):
+            try:
+                await part.abandon(prepared)
+            except Exception:
+                self._log.exception("configuration.abandon-failed")
+
+    async def _ask(self, probe: Probe[ModelT] | None, new: Snapshot[ModelT], phase: Phase) -> None:
+        if probe is None:
+            return
+        try:
+            async with asyncio.timeout(self._timeout):
+                passed = await probe(new)
+        except Exception as error:
+            raise PhaseError(phase, error) from error
+        if passed is False:
+            raise PhaseError(phase, ProbeError("the probe said no"))
+
+    async def record(self, new: Snapshot[ModelT]) -> None:
+        """Keep a snapshot in the store before it serves, so that none serves unrecorded.
+
+        Raises:
+            PhaseError: The store did not take it.
+        """
+        if self._store is None or new.revision == self.recorded:
+            return
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self._store.append(
+                    new.document, actor=new.actor, reason=new.reason, approver=new.approver
+                )
+        except Exception as error:
+            raise PhaseError(Phase.RECORD, error) from error
+        self.recorded = new.revision
+
+    def _put(self, new: Snapshot[ModelT], built: list[_Built[ModelT]]) -> None:
+        """Put a snapshot in force; no await in here, so no request sees half of it."""
+        self._point(new)
+        try:
+            for part, prepared in built:
+                part.commit(prepared)
+        except Exception as error:
+            raise PhaseError(Phase.SWAP, error) from error
+
+    async def _tell(self, old: Snapshot[ModelT], new: Snapshot[ModelT]) -> None:
+        await asyncio.gather(
+            *(self._tell_one(subscriber, old, new) for subscriber in tuple(self.subscribers))
+        )
+
+    async def _tell_one(
+        self, subscriber: Subscriber[ModelT], old: Snapshot[ModelT], new: Snapshot[ModelT]
+    ) -> None:
+        try:
+            async with asyncio.timeout(self._timeout):
+                told = subscriber(old, new)
+                if inspect.isawaitable(told):
+                    await told
+        except Exception:
+            self._metrics.subscriber_failed(self.name)
+            self._log.exception("configuration.subscriber-failed", revision=new.revision)
+
+    async def _back(self, old: Snapshot[ModelT], failed: Snapshot[ModelT]) -> None:
+        """Put the old snapshot back after a probe said no to the new one."""
+        back = replace(
+            old,
+            number=failed.number + 1,
+            made_at=self._now(),
+            actor=SYSTEM,
+            reason=f"automatic rollback of {failed.revision[:12]}",
+            approver=None,
+        )
+        try:
+            self._put(back, await self._build(back))
+        except PhaseError as error:
+            self._put(back, [])
+            self._log.error("configuration.rollback-incomplete", phase=error.phase)
+        await self._tell(failed, back)
+        try:
+            await self.record(back)
+        except PhaseError as error:
+            self._log.error("configuration.rollback-unrecorded", error=type(error.cause).__name__)
+        self._metrics.reloaded(self.name, "rolled-back")
+        self._log.warning(
+            "configuration.rolled-back", from_revision=failed.revision, revision=back.revision
+        )
+
+    async def _end(self, old: Snapshot[ModelT]) -> None:
+        if self._drain is None:
+            return
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self._drain(old)
+        except Exception:
+            self._log.exception("configuration.drain-failed", revision=old.revision)

@@ -1,0 +1,542 @@
+"""Keeps one configuration in force: immutable snapshots, reloads that take all or nothing.
+
+A reload reads, parses, migrates, validates, asks for approval, resolves secrets, builds, probes and
+records the new configuration while the old one serves; then it swaps one pointer, tells everybody,
+and probes again. Whatever fails before the swap changes nothing; what fails after it is undone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from pydantic import BaseModel
+
+from hxp_enterprise_llm.configuration.cache import CacheCounts, TtlCache
+from hxp_enterprise_llm.configuration.candidate import (
+    Candidates,
+    Migrate,
+    Resolver,
+    watched,
+)
+from hxp_enterprise_llm.configuration.diagnostics import dotted
+from hxp_enterprise_llm.configuration.diff import Change, between
+from hxp_enterprise_llm.configuration.effects import Effect
+from hxp_enterprise_llm.configuration.exchange import (
+    SYSTEM,
+    Exchange,
+    Probe,
+    Store,
+    StoredDocument,
+    Subscriber,
+)
+from hxp_enterprise_llm.configuration.explain import Explanation, find
+from hxp_enterprise_llm.configuration.phases import (
+    ApprovalError,
+    Failure,
+    ManagerHealth,
+    NotLoadedError,
+    Outcome,
+    Phase,
+    PhaseError,
+    Reload,
+    ReloadError,
+    StaleError,
+)
+from hxp_enterprise_llm.configuration.pipeline import Judge, Loaded
+from hxp_enterprise_llm.configuration.series import ConfigurationMetrics
+from hxp_enterprise_llm.configuration.snapshot import (
+    Snapshot,
+    canonical,
+    document_of,
+    hash_of,
+    revision_of,
+)
+from hxp_enterprise_llm.configuration.sources.base import Source
+from hxp_enterprise_llm.configuration.sources.memory import MemorySource
+from hxp_enterprise_llm.configuration.watcher import Watcher, WatchSettings, fingerprint
+from hxp_enterprise_llm.core.exceptions import RefusedError
+from hxp_enterprise_llm.core.reload import Reloadable
+from hxp_enterprise_llm.utilities.logging import Logger, get_logger
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class ManagerSettings:
+    """How a manager works.
+
+    Attributes:
+        timeout: Seconds that one phase may take: a source, a probe, a subscriber that hangs.
+        cache_ttl: Seconds that a looked-up value is kept.
+        cache_entries: How many are kept.
+        watch: How changes are noticed.
+    """
+
+    timeout: float = 30.0
+    cache_ttl: float = 60.0
+    cache_entries: int = 4096
+    watch: WatchSettings = field(default_factory=WatchSettings)
+
+
+def _utc_now() -> datetime:
+    return datetime.now(tz=UTC)
+
+
+class ConfigurationManager(Generic[ModelT]):
+    """The configuration of one process, from its sources, as snapshots of a frozen model.
+
+    Reading is `manager.snapshot.config`: one attribute, no lock, no call. Keep the snapshot to the
+    end of one piece of work; the next may see another.
+
+    Args:
+        model: A frozen pydantic model.
+        sources: Lowest first; the order is the precedence. They are read at the first `load`.
+        name: For logs, metrics and errors.
+        migrate: Brings a document of an older version to the model's.
+        judge: Runs rules, such as `loader.judge`.
+        store: Keeps every applied configuration; None keeps none.
+        resolver: Returns the value of a reference; None leaves secrets unresolved.
+        parts: Services that build a configuration before it is swapped in.
+        probe: Asks the built configuration before the swap.
+        verify: Asks after it; when it fails, the old configuration is put back.
+        drain: Ends what still uses the old one.
+        settings: How the manager works.
+        metrics: What it counts with; share one between the managers of a process.
+        logger: Where events go.
+        clock: Seconds that never jump.
+        now: The wall clock, for the record.
+    """
+
+    snapshot: Snapshot[ModelT]
+    """What serves; raises NotLoadedError before the first load."""
+
+    def __init__(
+        self,
+        model: type[ModelT],
+        sources: Sequence[Source],
+        *,
+        name: str = "configuration",
+        migrate: Migrate | None = None,
+        judge: Judge[ModelT] | None = None,
+        store: Store | None = None,
+        resolver: Resolver | None = None,
+        parts: Iterable[Reloadable[ModelT]] = (),
+        probe: Probe[ModelT] | None = None,
+        verify: Probe[ModelT] | None = None,
+        drain: Probe[ModelT] | None = None,
+        settings: ManagerSettings | None = None,
+        metrics: ConfigurationMetrics | None = None,
+        logger: Logger | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = _utc_now,
+    ) -> None:
+        self.model, self.name = model, name
+        self.settings = settings or ManagerSettings()
+        self._sources = tuple(sources)
+        self._candidates = Candidates(
+            model, Path(name), migrate, judge, resolver, self.settings.timeout
+        )
+        self._store = store
+        self._metrics = metrics or ConfigurationMetrics()
+        self._log = logger or get_logger("configuration", manager=name)
+        self._clock, self._now = clock, now
+        self._lock = asyncio.Lock()
+        self._number = 0
+        self._previous: Snapshot[ModelT] | None = None
+        self._failure: Failure | None = None
+        self._seen = ""
+        self._held: str | None = None
+        self._from_sources: str | None = None
+        self._cache: TtlCache[str, Any] = TtlCache(
+            self.settings.cache_ttl, self.settings.cache_entries, clock=clock
+        )
+        self._metrics.cache(name, lambda: self._cache.counts.hit_rate)
+        self._exchange = Exchange(
+            self._point,
+            name=name,
+            parts=parts,
+            probe=probe,
+            verify=verify,
+            drain=drain,
+            store=store,
+            timeout=self.settings.timeout,
+            metrics=self._metrics,
+            logger=self._log,
+            now=now,
+        )
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, attribute: str) -> Any:
+            if attribute == "snapshot":
+                raise NotLoadedError(
+                    f"{self.name} is not loaded yet", next_step="Await load() of its manager first."
+                )
+            raise AttributeError(attribute)
+
+    async def load(self, *, reason: str = "start", actor: str = SYSTEM) -> Snapshot[ModelT]:
+        """Read the sources, if that was not done yet, and return what serves.
+
+        Where they cannot be used, or ask for a dangerous change that nobody approved, the newest
+        revision of the store serves instead.
+
+        Raises:
+            ReloadError: There is nothing to serve.
+        """
+        async with self._lock:
+            if not self._number:
+                await self._first(reason, actor)
+            return self.snapshot
+
+    async def reload(
+        self, *, reason: str, actor: str, approver: str | None = None
+    ) -> Reload[ModelT]:
+        """Take what the sources say now, or leave everything as it is.
+
+        Args:
+            reason: Why; dangerous changes need one.
+            actor: Who asks.
+            approver: Who approved; for dangerous changes somebody else than the actor.
+
+        Raises:
+            ReloadError: It was not taken; names the phase and the cause.
+        """
+        return await self._reload(reason, actor, approver, asked=True)
+
+    async def plan(self, *extra: Source) -> tuple[Change, ...]:
+        """Return what a reload would change, with the effect of each change; change nothing.
+
+        Args:
+            extra: Sources to lay over the manager's own: a file that somebody proposes.
+
+        Raises:
+            ReloadError: The sources cannot be used.
+        """
+        current = self.snapshot
+        try:
+            layers, _ = await self._candidates.read((*self._sources, *extra))
+            loaded = await self._candidates.compile(layers)
+        except PhaseError as error:
+            raise ReloadError(self.name, error.phase, error.cause) from error.cause
+        return between(current.document, document_of(loaded.config), self.model)
+
+    async def restore(
+        self,
+        document: Mapping[str, Any],
+        *,
+        label: str,
+        reason: str,
+        actor: str,
+        approver: str | None = None,
+    ) -> Reload[ModelT]:
+        """Put an older document back in force: a stored revision.
+
+        It must fit the model; rules do not stop what served before. What the sources say now is
+        held back until they say something else, or `reload` asks for it.
+
+        Args:
+            document: Plain data, secrets as references.
+            label: How `explain` names it: `revision 7`.
+            reason: Why.
+            actor: Who asks.
+            approver: Who approved, where a change is dangerous.
+
+        Raises:
+            ReloadError: It was not taken.
+        """
+        async with self._lock:
+            layer = await MemorySource(label, document, actor=actor).read()
+            began = self._clock()
+            with self._failing():
+                loaded = await self._candidates.compile([layer], judged=False)
+                new = await self._made(loaded, reason, actor, approver)
+                reload = await self._apply(self.snapshot, new)
+            self._held = self._from_sources
+            self._succeeded(reload, began)
+            return reload
+
+    async def rollback(
+        self, *, reason: str, actor: str, approver: str | None = None
+    ) -> Reload[ModelT]:
+        """Put back what served before the newest change.
+
+        Raises:
+            RefusedError: Nothing did.
+            ReloadError: It was not taken.
+        """
+        before = self._previous
+        if before is None:
+            raise RefusedError(
+                f"{self.name} has no older snapshot", next_step="Restore a stored revision."
+            )
+        label = f"snapshot {before.number}"
+        return await self.restore(
+            before.document, label=label, reason=reason, actor=actor, approver=approver
+        )
+
+    def subscribe(self, subscriber: Subscriber[ModelT]) -> Callable[[], None]:
+        """Tell somebody of each change; return what ends that.
+
+        All are told at the same time, after the swap; one that fails hinders nobody. None may wait
+        for a reload of the same manager.
+        """
+        self._exchange.subscribers.append(subscriber)
+        return lambda: self._exchange.subscribers.remove(subscriber)
+
+    def attach(self, part: Reloadable[ModelT]) -> Callable[[], None]:
+        """Let a service build each configuration before it is swapped in; return what ends that."""
+        self._exchange.parts.append(part)
+        return lambda: self._exchange.parts.remove(part)
+
+    async def get(self, path: str) -> Any:
+        """Return one value by its dotted path; loads at the first use.
+
+        Raises:
+            CitadelError: There is no such key; names the nearest.
+        """
+        return (await self.get_many((path,)))[path]
+
+    async def get_many(self, paths: Iterable[str]) -> dict[str, Any]:
+        """Return many values at once, from one snapshot.
+
+        Raises:
+            CitadelError: There is no such key; names the nearest.
+        """
+        if not self._number:
+            await self.load()
+        return self._cache.get_many(paths, self._values)
+
+    def _values(self, paths: tuple[str, ...]) -> dict[str, Any]:
+        document = self.snapshot.document
+        return {path: find(document, path)[1] for path in paths}
+
+    def explain(self, path: str = "") -> list[Explanation]:
+        """Return value, source, file, line, revision and actor of keys, and what they overrode."""
+        return self.snapshot.explain(path)
+
+    @property
+    def cache(self) -> CacheCounts:
+        """Return how often looked-up values were at hand."""
+        return self._cache.counts
+
+    def health(self) -> ManagerHealth:
+        """Return what serves, and whether it is the newest."""
+        revision = self.snapshot.revision if self._number else ""
+        ok = self._failure is None and bool(self._number)
+        return ManagerHealth(self.name, ok, revision, self._number, self._failure)
+
+    async def check(self) -> str:
+        """Pass while the newest configuration serves: a probe for `core.health`.
+
+        Raises:
+            StaleError: An older one serves; says why.
+        """
+        health = self.health()
+        if health.failure is not None:
+            raise StaleError(health.failure.message, next_step=health.failure.next_step)
+        return f"revision {self.snapshot.revision[:12]}"
+
+    def watcher(self) -> Watcher:
+        """Return what reloads on file events, each minute, and on SIGHUP, while its `run` runs."""
+        paths = partial(watched, self._sources)
+        return Watcher(paths, self._noticed, self.settings.watch, self._log)
+
+    async def watch(self) -> None:
+        """Load, and reload whenever a source changed, until cancelled."""
+        await self.load()
+        await self.watcher().run()
+
+    async def _noticed(self, cause: str) -> None:
+        self._metrics.event(self.name, cause)
+        if cause == "file":
+            seen = await asyncio.to_thread(fingerprint, watched(self._sources))
+            if seen == self._seen:
+                return
+        try:
+            await self._reload(f"noticed by {cause}", SYSTEM, None, asked=cause == "signal")
+        except ReloadError:
+            return
+        except Exception:
+            # Watching goes on whatever happens.
+            self._log.exception("configuration.watch-failed", cause=cause)
+
+    async def _first(self, reason: str, actor: str) -> None:
+        began = self._clock()
+        stored = await self._latest()
+        try:
+            new = await self._candidate(reason, actor, None)
+            if stored is not None:
+                self._approved(between(stored.document, new.document, self.model), new)
+            self._exchange.recorded = revision_of(stored.document) if stored is not None else None
+            await self._exchange.first(new)
+        except PhaseError as error:
+            failed = self._note(error, serving=stored is not None)
+            if stored is None:
+                raise failed from error.cause
+            await self._serve_stored(stored, actor)
+            return
+        self._succeeded(Reload(Outcome.APPLIED, None, new), began)
+
+    async def _serve_stored(self, stored: StoredDocument, actor: str) -> None:
+        """Serve the newest stored revision; the failure that led here stays noted."""
+        layer = await MemorySource("newest stored revision", stored.document).read()
+        self._exchange.recorded = revision_of(stored.document)
+        try:
+            loaded = await self._candidates.compile([layer], judged=False)
+            new = await self._made(loaded, "the sources cannot be used", actor, None)
+            await self._exchange.first(new)
+        except PhaseError as error:
+            raise self._note(error, serving=False) from error.cause
+        self._show()
+
+    async def _latest(self) -> StoredDocument | None:
+        if self._store is None:
+            return None
+        try:
+            async with asyncio.timeout(self.settings.timeout):
+                return await self._store.latest()
+        except Exception as error:
+            # Whoever cannot read revisions can still serve what the sources say.
+            self._log.warning("configuration.store-away", error=type(error).__name__)
+            return None
+
+    async def _reload(
+        self, reason: str, actor: str, approver: str | None, *, asked: bool
+    ) -> Reload[ModelT]:
+        async with self._lock:
+            if not self._number:
+                await self._first(reason, actor)
+                return Reload(Outcome.APPLIED, None, self.snapshot)
+            began = self._clock()
+            with self._failing():
+                new = await self._candidate(reason, actor, approver)
+                if not asked and new.revision == self._held:
+                    self._metrics.reloaded(self.name, Outcome.HELD)
+                    return Reload(Outcome.HELD, self.snapshot, self.snapshot)
+                reload = await self._apply(self.snapshot, new)
+            self._held = None
+            self._succeeded(reload, began)
+            return reload
+
+    async def _candidate(self, reason: str, actor: str, approver: str | None) -> Snapshot[ModelT]:
+        layers, self._seen = await self._candidates.read(self._sources)
+        loaded = await self._candidates.compile(layers)
+        new = await self._made(loaded, reason, actor, approver)
+        self._from_sources = new.revision
+        return new
+
+    async def _made(
+        self, loaded: Loaded[ModelT], reason: str, actor: str, approver: str | None
+    ) -> Snapshot[ModelT]:
+        text = canonical(document_of(loaded.config))
+        return Snapshot(
+            config=loaded.config,
+            text=text,
+            origins=MappingProxyType(loaded.draft.origins),
+            revision=hash_of(text),
+            number=self._number + 1,
+            made_at=self._now(),
+            actor=actor,
+            reason=reason,
+            approver=approver,
+            warnings=loaded.warnings,
+            secrets=await self._candidates.resolve(loaded.config),
+        )
+
+    async def _apply(self, old: Snapshot[ModelT], new: Snapshot[ModelT]) -> Reload[ModelT]:
+        if new.revision == old.revision and _same_secrets(new, old):
+            # Lines may have moved; nobody needs to hear of that.
+            self.snapshot = replace(old, origins=new.origins, warnings=new.warnings)
+            await self._exchange.record(self.snapshot)
+            return Reload(Outcome.UNCHANGED, old, self.snapshot)
+        found = between(old.document, new.document, self.model)
+        self._approved(found, new)
+        try:
+            await self._exchange.swap(old, new)
+        except PhaseError as error:
+            if error.phase in {Phase.SWAP, Phase.VERIFY}:
+                self._held = new.revision
+            raise
+        self._previous = old
+        return Reload(Outcome.APPLIED, old, new, found)
+
+    def _approved(self, found: tuple[Change, ...], new: Snapshot[ModelT]) -> None:
+        dangerous = tuple(change for change in found if change.effect is Effect.DANGEROUS)
+        if not dangerous:
+            return
+        missing = ""
+        if not new.reason.strip():
+            missing = "a reason"
+        elif not new.approver:
+            missing = "somebody's approval"
+        elif new.approver == new.actor:
+            missing = "the approval of somebody else than its actor"
+        if missing:
+            raise PhaseError(Phase.APPROVE, ApprovalError(dangerous, missing))
+
+    def _point(self, new: Snapshot[ModelT]) -> None:
+        self.snapshot = new
+        self._number = new.number
+        self._cache.clear()
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        try:
+            yield
+        except PhaseError as error:
+            raise self._note(error) from error.cause
+
+    def _note(self, error: PhaseError, *, serving: bool = True) -> ReloadError:
+        failed = ReloadError(self.name, error.phase, error.cause, serving=serving)
+        before = self._failure
+        code = getattr(error.cause, "code", failed.code)
+        self._failure = Failure(error.phase, code, failed.message, failed.next_step, self._now())
+        self._metrics.failed(self.name, error.phase)
+        # A poll that finds the same fault each minute is one event.
+        if before is None or (before.phase, before.message) != (error.phase, failed.message):
+            self._log.warning(
+                "configuration.refused",
+                phase=error.phase.value,
+                code=code,
+                error=failed.message,
+                next_step=failed.next_step,
+            )
+        self._show()
+        return failed
+
+    def _succeeded(self, reload: Reload[ModelT], began: float) -> None:
+        self._failure = None
+        applied = reload.outcome is Outcome.APPLIED
+        seconds = self._clock() - began
+        self._metrics.reloaded(self.name, reload.outcome, seconds if applied else None)
+        self._show()
+        if applied:
+            self._log.info(
+                "configuration.applied",
+                revision=reload.new.revision,
+                number=reload.new.number,
+                actor=reload.new.actor,
+                reason=reload.new.reason,
+                approver=reload.new.approver,
+                changed=[dotted(change.path) for change in reload.changes],
+                seconds=round(seconds, 4),
+            )
+
+    def _show(self) -> None:
+        revision = self.snapshot.revision if self._number else ""
+        self._metrics.serves(self.name, revision, self._number, ok=self._failure is None)
+
+
+def _same_secrets(one: Snapshot[ModelT], other: Snapshot[ModelT]) -> bool:
+    return one.secrets.keys() == other.secrets.keys() and all(
+        one.secrets[key].reveal() == other.secrets[key].reveal() for key in one.secrets
+    )

@@ -1,0 +1,185 @@
+"""Tells of changed files: by events of their folders, by looking each minute, by SIGHUP."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import signal
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from hxp_enterprise_llm.configuration.document import LIMITS
+from hxp_enterprise_llm.utilities.logging import Logger
+
+Changed = Callable[[str], Awaitable[None]]
+"""Told why to look: `file`, `poll` or `signal`."""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchSettings:
+    """How changes are noticed.
+
+    Attributes:
+        quiet: Seconds without a further event after which a change is looked at.
+        longest: Seconds after which it is looked at although events go on.
+        poll: Seconds between two looks without any event: network file systems have none.
+        files: Whether files are watched, and polled; SIGHUP and the API work without.
+        signal: Whether SIGHUP reloads.
+    """
+
+    quiet: float = 0.05
+    longest: float = 0.1
+    poll: float = 60.0
+    files: bool = True
+    signal: bool = True
+
+
+def fingerprint(paths: Iterable[Path], size: int = LIMITS.size) -> str:
+    """Return a hash of the content of files, and of the files of folders.
+
+    Times and inodes do not count: an edit that changes nothing is no change.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(set(paths)):
+        for file in _files(path):
+            digest.update(f"\0{file}\0".encode(errors="surrogateescape"))
+            digest.update(_content(file, size))
+    return digest.hexdigest()
+
+
+def _files(path: Path) -> list[Path]:
+    try:
+        return sorted(item for item in path.iterdir() if item.is_file())
+    except OSError:
+        return [path]
+
+
+def _content(path: Path, size: int) -> bytes:
+    try:
+        if not path.is_file():
+            return b"\0absent"
+        with path.open("rb") as file:
+            return file.read(size + 1)
+    except OSError as error:
+        return f"\0{error.errno}".encode()
+
+
+def folders_of(paths: Iterable[Path]) -> frozenset[Path]:
+    """Return the folders whose events tell of paths: parents, since files are swapped by rename.
+
+    A folder that is not there is told of by the nearest one above it that is.
+    """
+    return frozenset(_nearest(path if path.is_dir() else path.parent) for path in paths)
+
+
+def _nearest(folder: Path) -> Path:
+    return next((path for path in (folder, *folder.parents) if path.is_dir()), Path("/"))
+
+
+class Watcher:
+    """Calls back when something may have changed; events that come meanwhile are one.
+
+    Args:
+        paths: Says which files and folders to watch; asked again after each change.
+        changed: Called back, one call at a time.
+        settings: How changes are noticed.
+        logger: Told when events cannot be had.
+    """
+
+    def __init__(
+        self,
+        paths: Callable[[], tuple[Path, ...]],
+        changed: Changed,
+        settings: WatchSettings,
+        logger: Logger,
+    ) -> None:
+        self._paths, self._changed, self._settings, self._log = paths, changed, settings, logger
+        self._wake = asyncio.Event()
+        self._causes: set[str] = set()
+        self._ready = asyncio.Event()
+
+    async def ready(self) -> None:
+        """Wait until changes are noticed."""
+        await self._ready.wait()
+
+    def look(self, cause: str) -> None:
+        """Ask for a look; many before the next one are one."""
+        self._causes.add(cause)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        loop = asyncio.get_running_loop()
+        if self._settings.signal:
+            loop.add_signal_handler(signal.SIGHUP, self.look, "signal")
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._work())
+                if self._settings.files:
+                    group.create_task(self._poll())
+                    group.create_task(self._events())
+                else:
+                    self._ready.set()
+        finally:
+            if self._settings.signal:
+                loop.remove_signal_handler(signal.SIGHUP)
+
+    async def _work(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            causes, self._causes = self._causes, set()
+            # Who asks by hand wants an answer even where no file changed.
+            cause = next(name for name in ("signal", "poll", "file") if name in causes)
+            await self._changed(cause)
+
+    async def _poll(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.poll)
+            self.look("poll")
+
+    async def _events(self) -> None:
+        while True:
+            folders = await asyncio.to_thread(folders_of, self._paths())
+            try:
+                await self._until_moved(folders)
+            except OSError as error:
+                # A folder went away, or the machine has no watches left; polling goes on.
+                self._log.warning("configuration.no-file-events", error=type(error).__name__)
+                self._ready.set()
+                await asyncio.sleep(self._settings.longest)
+
+    async def _until_moved(self, folders: frozenset[Path]) -> None:
+        """Tell of events until other folders must be watched."""
+        from watchfiles import awatch
+
+        inodes = _inodes(folders)
+        events = awatch(
+            *folders,
+            watch_filter=None,
+            debounce=round(self._settings.longest * 1000),
+            step=round(self._settings.quiet * 1000),
+            rust_timeout=round(min(self._settings.poll, 5) * 1000),
+            yield_on_timeout=True,
+            recursive=False,
+        )
+        # What changed before the watch stood has no event.
+        self.look("file")
+        self._ready.set()
+        async for changes in events:
+            if changes:
+                self.look("file")
+            now = await asyncio.to_thread(folders_of, self._paths())
+            if now != folders or _inodes(now) != inodes:
+                return
+
+
+def _inodes(folders: Iterable[Path]) -> dict[Path, int]:
+    found = {}
+    for folder in folders:
+        try:
+            found[folder] = folder.stat().st_ino
+        except OSError:
+            found[folder] = -1
+    return found
