@@ -10,6 +10,7 @@ import fcntl
 import getpass
 import json
 import os
+import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -26,6 +27,8 @@ from hxp_enterprise_llm.utilities.report import Report
 
 _WAIT_SECONDS = 600.0
 _POLL_SECONDS = 0.2
+_ENGINE = "pulumi"
+_LANGUAGE_HOST = b"pulumi-language-"
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,7 @@ def _take(file: TextIO, path: Path, environment: str, report: Report, seconds: f
         if users and not said:
             said = True
             report(f"waiting for {_named(users)}, which an earlier run had started")
+        _end_idle(users)
         time.sleep(_POLL_SECONDS)
 
 
@@ -127,6 +131,19 @@ def _users(path: Path) -> dict[int, str]:
             if int(folder.name) != os.getpid() and any(wanted == _link(file) for file in files):
                 found[int(folder.name)] = (folder / "comm").read_text().strip()
     return found
+
+
+def _end_idle(users: dict[int, str]) -> None:
+    """End the language host of an engine that is gone, and its program.
+
+    They would look for the engine after five minutes only; without it they change nothing.
+    """
+    if _ENGINE in users.values():
+        return
+    for pid in users:
+        with suppress(OSError):
+            if _LANGUAGE_HOST in Path(f"/proc/{pid}/cmdline").read_bytes():
+                os.kill(pid, signal.SIGKILL)
 
 
 def _link(file: Path) -> str:

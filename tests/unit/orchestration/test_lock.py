@@ -114,6 +114,19 @@ def test_what_a_killed_holder_had_started_is_waited_for(orphan: int, checkout: P
     assert said == [f"waiting for sh (pid {orphan}), which an earlier run had started"]
 
 
+def test_the_language_host_of_a_killed_engine_is_not_waited_for(checkout: Path) -> None:
+    os.mkfifo(checkout / "started")
+    os.mkfifo(checkout / "go")
+    script = HOLD_WITH_CHILD.format(way="run", more="").replace(
+        'go")', 'go", "/pulumi-language-x")'
+    )
+    with subprocess.Popen([sys.executable, "-c", script], cwd=checkout) as process:
+        child = int((checkout / "started").read_text())
+        process.kill()
+    with lock.exclusive("local", "citadel up local", seconds=30):
+        assert not Path(f"/proc/{child}/fd/0").exists()
+
+
 def test_what_does_not_end_is_named_with_the_run_that_started_it(orphan: int) -> None:
     with (
         pytest.raises(CitadelError) as caught,
