@@ -64,6 +64,11 @@ class Cold:
         return self.home / "cache" / "citadel"
 
     @property
+    def log(self) -> Path:
+        """What the `make up` that is to be killed shows."""
+        return self.home / "killed.log"
+
+    @property
     def venv(self) -> Path:
         """The Python environment of the clone."""
         return self.checkout / ".venv"
@@ -116,15 +121,14 @@ class Cold:
         Returns:
             What it had shown.
         """
-        log = self.home / "killed.log"
-        with log.open("w") as output:
+        with self.log.open("w") as output:
             process = subprocess.Popen(
                 ["make", "up"], cwd=self.checkout, env=self.variables(), stdout=output,
                 stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
 
         def reached() -> bool:
-            assert process.poll() is None, f"ended before {what}\n{log.read_text()}"
+            assert process.poll() is None, f"ended before {what}\n{self.log.read_text()}"
             return when()
 
         try:
@@ -132,7 +136,7 @@ class Cold:
         finally:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-        return log.read_text()
+        return self.log.read_text()
 
     def lacking(self) -> list[str]:
         """Return files that installed packages list, and that are not there."""

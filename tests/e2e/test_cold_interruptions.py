@@ -1,4 +1,4 @@
-"""SIGKILL `make up` where nothing is cached: in phases 2, 3 and 4; the next run ends well."""
+"""SIGKILL `make up` where nothing is cached, with all its processes; the next run ends well."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from hxp_enterprise_llm.orchestration.artifacts.digests import venv_ref
 from hxp_enterprise_llm.orchestration.artifacts.fetch import open_store
 from hxp_enterprise_llm.orchestration.artifacts.store import hash_file
 from hxp_enterprise_llm.orchestration.toolchain import digest
+from hxp_enterprise_llm.testing.hosts import podman
 
 # Nobody listens there: a site without a network, which reaches its own mirror only.
 NO_NETWORK = {
@@ -102,6 +103,24 @@ def test_killed_while_artifacts_are_fetched(cold: Cold, mirror: Mirror) -> None:
     cold.citadel("artifacts", "verify", str(cold.file))
     assert [blob.name for blob in blobs.iterdir() if hash_file(blob) != blob.name] == []
     assert [list((store / name).iterdir()) for name in ("partial", "quarantine")] == [[], []]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param(" host edge-1: ", id="hosts"),
+        pytest.param("gateway: apply the bundle", id="converge"),
+        pytest.param("units on hosts", id="verify"),
+    ],
+)
+def test_killed_with_all_its_processes_while_hosts_are_made_and_converged(
+    cold: Cold, line: str
+) -> None:
+    mine = f"label=citadel.checkout={cold.checkout}"
+    for container in podman("ps", "--all", "--quiet", "--filter", mine).split():
+        podman("rm", "--force", container)
+    cold.kill_up(lambda: line in cold.log.read_text(), line)
+    assert "cold is up in" in cold.make("up")
 
 
 def test_after_all_that_nothing_is_left_to_do(cold: Cold) -> None:
