@@ -59,7 +59,7 @@ class LoggingSettings(CitadelModel):
     """What is logged, how, and where to."""
 
     level: Level = Field(default=Level.INFO, description="Level of our services.")
-    services: dict[Annotated[str, Field(pattern=r"[a-z][a-z0-9_.-]*")], Level] = Field(
+    services: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.-]*$")], Level] = Field(
         default_factory=dict, description="Level of single services, by name."
     )
     libraries: Level = Field(default=Level.WARNING, description="Level of everything else.")

@@ -1,0 +1,150 @@
+"""Secrets are hidden by name, by form and by value; what is left is plain and short."""
+
+from __future__ import annotations
+
+import base64
+import json
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hxp_enterprise_llm.utilities.redaction import HIDDEN, Redactor, is_secret_name
+
+pytestmark = pytest.mark.feature("UT-06")
+
+CANARY = 'c4nary-"Zwölf"-value'
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "password",
+        "db_password",
+        "PASSWORD",
+        "clientSecret",
+        "api-key",
+        "apiKey",
+        "X-API-Key",
+        "authorization",
+        "Set-Cookie",
+        "private_key",
+        "vault.token",
+        "credentials",
+        "data_key",
+    ],
+)
+def test_names_of_secrets_are_known(name: str) -> None:
+    assert is_secret_name(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["max_tokens", "prompt_tokens", "key_id", "secret_path", "token_count", "keyboard", ""]
+)
+def test_names_that_only_look_like_it_are_shown(name: str) -> None:
+    assert not is_secret_name(name)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Authorization: Bearer abc.def-123", None),
+        ("postgres://citadel:s3cr3t!@db:5432/x", "postgres://citadel:[redacted]@db:5432/x"),
+        ("dsn: host=db password=hunter22 port=5", "dsn: host=db password=[redacted] port=5"),
+        ("{'api_key': 'hunter22', 'n': 1}", "{'api_key': [redacted], 'n': 1}"),
+        ('{"token": "a b c"}', '{"token": [redacted]}'),
+        ("GET /?token=hunter22&n=1", "GET /?token=[redacted]&n=1"),
+        ("key sk-abcdefgh12345678 was used", "key [redacted] was used"),
+        ("hvs.CAESIJabcdefghij", HIDDEN),
+        ("eyJhbGciOi.eyJzdWIiOiIx.c2lnbmF0dXJl", HIDDEN),
+        (
+            "-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----\nend",
+            "[redacted]\nend",
+        ),
+        ("-----BEGIN PRIVATE KEY-----\nMIIE cut", HIDDEN),
+        ("max_tokens=512 of 4096 tokens", "max_tokens=512 of 4096 tokens"),
+        ("http://[2001:db8::1]:80/v1 at 12:30:00", "http://[2001:db8::1]:80/v1 at 12:30:00"),
+    ],
+)
+def test_forms_of_secrets_are_hidden_in_any_text(text: str, shown: str | None) -> None:
+    found = Redactor().text(text)
+    assert "hunter22" not in found
+    assert "abc.def-123" not in found
+    if shown is not None:
+        assert found == shown
+
+
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_a_value_that_was_learnt_shows_up_in_no_encoding(before: str, after: str) -> None:
+    redactor = Redactor()
+    redactor.learn(CANARY)
+    encoded = base64.b64encode(CANARY.encode()).decode()
+    forms = (CANARY, json.dumps(CANARY), repr(CANARY), quote(CANARY), encoded)
+    for form in forms:
+        shown = redactor.text(f"{before} {form} {after}")
+        assert CANARY not in shown
+        assert form.strip("\"'=") not in shown
+    shown = json.dumps(redactor.data({"a": [{"b": (CANARY, {CANARY})}], CANARY: 1}))
+    assert CANARY not in shown
+    assert json.dumps(CANARY)[1:-1] not in shown
+
+
+def test_a_value_at_the_edge_of_a_cut_text_is_not_left_in_half() -> None:
+    redactor = Redactor()
+    redactor.learn("geheimnis-eins")
+    shown = redactor.text("x" * 16_380 + "geheimnis-eins")
+    assert "gehe" not in shown
+    assert len(shown) < 16_500
+
+
+def test_short_values_are_not_learnt_and_all_can_be_forgotten() -> None:
+    redactor = Redactor()
+    redactor.learn("abc")
+    redactor.learn("geheimnis-eins")
+    assert redactor.text("abc geheimnis-eins") == f"abc {HIDDEN}"
+    redactor.forget()
+    assert redactor.text("geheimnis-eins") == "geheimnis-eins"
+
+
+def test_data_becomes_plain_json_of_bounded_size() -> None:
+    class Broken:
+        def __repr__(self) -> str:
+            raise RuntimeError
+
+    deep: list[object] = []
+    for _ in range(30):
+        deep = [deep]
+    shown = Redactor().data(
+        {
+            "none": None,
+            "yes": True,
+            "n": 3,
+            "f": 1.5,
+            "nan": float("nan"),
+            "password": "x",
+            "empty_password": "",
+            "many": list(range(200)),
+            "broken": Broken(),
+            "deep": deep,
+            "error": ValueError("token=hunter22"),
+            5: "key",
+            "long": "y" * 20_000,
+            "wide": {str(number): number for number in range(150)},
+        }
+    )
+    text = json.dumps(shown, allow_nan=False, ensure_ascii=False)
+    assert shown["nan"] == "nan"
+    assert (shown["password"], shown["empty_password"]) == (HIDDEN, "")
+    assert (len(shown["many"]), shown["many"][-1]) == (101, "… (200 items)")
+    assert shown["wide"]["…"] == "150 items"
+    assert "whose repr raises RuntimeError" in shown["broken"]
+    assert shown["error"] == f"token={HIDDEN}"
+    assert (shown["none"], shown["yes"], shown["n"], shown["f"]) == (None, True, 3, 1.5)
+    assert shown["5"] == "key"
+    assert "…" in text
+    assert len(text) < 25_000
+
+
+def test_control_characters_cannot_forge_a_line() -> None:
+    assert Redactor().text("a\x1b[2J\rb\x7f\n\tc") == "a\\x1b[2J\\x0db\\x7f\n\tc"
