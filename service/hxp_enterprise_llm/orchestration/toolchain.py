@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hxp_enterprise_llm.core.exceptions import CitadelError
-from hxp_enterprise_llm.orchestration.golang import ensure_go
+from hxp_enterprise_llm.orchestration.golang import build, go_for, module_folder
 from hxp_enterprise_llm.orchestration.paths import cache, checkout
 from hxp_enterprise_llm.utilities.files import write_atomic
 from hxp_enterprise_llm.utilities.process import run, stream
@@ -34,7 +34,6 @@ MINIMUM = (3, 227, 0)
 _INSTALLER = "https://get.pulumi.com/install.sh"
 _PROBE_SECONDS = 3.0
 _INSTALL_SECONDS = 300.0
-_PACKAGES_A_LINE = 100
 _MODULES = ("pulumi", "pulumi-language-python")
 _SDK = "github.com/pulumi/pulumi/sdk/v3"
 _ENGINE = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
@@ -200,53 +199,22 @@ def _from_vendor(work: Path, report: Report) -> None:
 
 def _from_source(work: Path, report: Report) -> None:
     tools = checkout() / "tools"
-    wanted = re.findall(r"^go (\S+)$", (tools / "pulumi" / "go.mod").read_text(), re.MULTILINE)[0]
-    go = ensure_go(wanted, tools / "go.txt", cache() / "tools" / "go", report)
+    go = go_for(tools / "pulumi", report)
     programs = work / "bin"
     version = f"-X {_SDK}/go/common/version.Version={VERSION}"
-    _build(go, tools / "pulumi", _ENGINE, programs / "pulumi", version, report)
+    build(go, tools / "pulumi", _ENGINE, programs / "pulumi", version, report)
     host = programs / "pulumi-language-python"
-    _build(go, tools / "pulumi-language-python", _HOST, host, "", report)
+    build(go, tools / "pulumi-language-python", _HOST, host, "", report)
     for script in _SCRIPTS:
         target = programs / Path(script).name
-        shutil.copyfile(_module_folder(go, tools / "pulumi", _SDK) / script, target)
+        shutil.copyfile(module_folder(go, tools / "pulumi", _SDK) / script, target)
         target.chmod(0o755)
-
-
-def _build(go: Path, module: Path, package: str, target: Path, flags: str, report: Report) -> None:
-    name, variables = target.name, _go_variables()
-    report(f"{name}: fetching Go modules")
-    run((str(go), "mod", "download"), cwd=module, env=variables, next_step=_NEXT)
-    done = 0
-
-    def count(line: str) -> None:
-        nonlocal done
-        done += 1
-        if done % _PACKAGES_A_LINE == 0:
-            report(f"{name}: {done} packages compiled, now {line}")
-
-    command = (str(go), "build", "-v", "-ldflags", f"-s -w {flags}", "-o", str(target), package)
-    stream(command, count, cwd=module, env=variables, next_step=_NEXT)
-
-
-_NEXT = "Is a Go module proxy reachable (go env GOPROXY)? Run the same command again."
 
 
 WAYS: dict[str, Way] = {
     "vendor's installer": _from_vendor,
     "built from its Go module": _from_source,
 }
-
-
-def _module_folder(go: Path, module: Path, name: str) -> Path:
-    command = (str(go), "list", "-m", "-f", "{{.Dir}}", name)
-    return Path(run(command, cwd=module, env=_go_variables()).stdout.strip())
-
-
-def _go_variables() -> dict[str, str]:
-    # The toolchain that was chosen, and nothing but what go.sum names.
-    pins = {"GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly -buildvcs=false", "GOWORK": "off"}
-    return dict(os.environ) | pins | {"CGO_ENABLED": "0"}
 
 
 @contextmanager

@@ -56,6 +56,12 @@ class BackendAwayError(UnreachableError):
     domain = FaultDomain.DEPENDENCY
 
 
+class VaultRefusedError(SecretError):
+    """Vault understood a request and refused it."""
+
+    code = "secrets.vault-refused"
+
+
 class VaultSealedError(BackendAwayError):
     """Vault answers, and is sealed."""
 

@@ -64,7 +64,7 @@ class Secrets:
             return blocking(lambda: _read(REMOTE[scheme](self._variables), path))
         raise SecretRefusedError(
             f"secret reference {scheme}:… cannot be resolved",
-            next_step="Use generated:, file:, env: or credential:.",
+            next_step="Use generated:, file:, env:, credential:, vault:, aws: or kubernetes:.",
         )
 
     def names(self) -> tuple[str, ...]:
@@ -103,7 +103,30 @@ def refuse_unresolved(loaded: LoadedEnvironment, folder: Path, only: KeyPath | N
         raise InvalidEnvironmentError(found)
 
 
-REMOTE: dict[str, Callable[[Mapping[str, str]], Backend]] = {}
+def _vault(variables: Mapping[str, str]) -> Backend:
+    from hxp_enterprise_llm.configuration.secrets.backends.vault import Vault
+    from hxp_enterprise_llm.configuration.secrets.vault.settings import VaultSettings
+
+    return Vault.connect(VaultSettings.from_variables(variables))
+
+
+def _aws(variables: Mapping[str, str]) -> Backend:
+    from hxp_enterprise_llm.configuration.secrets.backends.aws import SecretsManager
+
+    return SecretsManager.connect(variables)
+
+
+def _kubernetes(variables: Mapping[str, str]) -> Backend:
+    from hxp_enterprise_llm.configuration.secrets.backends.kubernetes import KubernetesSecrets
+
+    return KubernetesSecrets.connect(variables)
+
+
+REMOTE: dict[str, Callable[[Mapping[str, str]], Backend]] = {
+    "vault": _vault,
+    "aws": _aws,
+    "kubernetes": _kubernetes,
+}
 """Scheme → what makes its backend from the variables that its vendor's own tools read."""
 
 

@@ -1,0 +1,202 @@
+"""`kubernetes:NAMESPACE/NAME#KEY`: a cluster's secrets, through the official client in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from hxp_enterprise_llm.configuration.secrets.backends.base import (
+    SecretInfo,
+    missing,
+    split_key,
+)
+from hxp_enterprise_llm.configuration.secrets.errors import (
+    AccessDeniedError,
+    BackendAwayError,
+    SecretError,
+    SecretNotFoundError,
+    SecretRefusedError,
+)
+from hxp_enterprise_llm.configuration.secrets.secret import Secret
+
+if TYPE_CHECKING:
+    from kubernetes.client import CoreV1Api
+
+_SECONDS = (2.0, 5.0)
+_CHANGED = "citadel.dev/changed-at"
+T = TypeVar("T")
+
+
+class KubernetesSecrets:
+    """Secrets of a cluster.
+
+    Args:
+        api: The client's core API.
+    """
+
+    scheme = "kubernetes"
+    writable = True
+    remote = True
+
+    def __init__(self, api: CoreV1Api) -> None:
+        self._api = api
+
+    @classmethod
+    def connect(cls, variables: Mapping[str, str]) -> KubernetesSecrets:
+        """Return the backend of the pod's own cluster, else of the current context of kubectl.
+
+        Raises:
+            SecretRefusedError: The client is not installed, or knows no cluster.
+        """
+        try:
+            from kubernetes import client, config
+        except ImportError:
+            raise SecretRefusedError(
+                "kubernetes: references need the client",
+                next_step="Install extra kubernetes of this package.",
+            ) from None
+        settings = client.Configuration()
+        try:
+            if variables.get("KUBERNETES_SERVICE_HOST"):
+                config.load_incluster_config(client_configuration=settings)
+            else:
+                config.load_kube_config(variables.get("KUBECONFIG"), client_configuration=settings)
+        except config.ConfigException:
+            raise SecretRefusedError(
+                "kubernetes: references need a cluster",
+                next_step="export KUBECONFIG=…, or run in a pod with a service account.",
+            ) from None
+        settings.retries = False
+        return cls(client.CoreV1Api(client.ApiClient(settings)))
+
+    async def get(self, path: str) -> Secret:
+        """Return one key of a secret."""
+        _, _, key = _split(path)
+        found = await self._read(path)
+        encoded = (found.data or {}).get(key)
+        if not encoded:
+            raise missing(self.scheme, path, f"The secret is there, its key {key} is not.")
+        try:
+            return Secret(base64.b64decode(encoded, validate=True).decode())
+        except ValueError:
+            raise SecretRefusedError(
+                f"kubernetes:{path} is no text", next_step="Store it as UTF-8 text."
+            ) from None
+
+    async def set(self, path: str, value: Secret, *, made_at: datetime | None = None) -> SecretInfo:  # noqa: ARG002
+        """Write one key and leave the others; the secret is made when it is missing."""
+        from hxp_enterprise_llm.configuration.secrets.keyring import utc_now
+
+        namespace, name, key = _split(path)
+        encoded = base64.b64encode(value.reveal().encode()).decode()
+        body = {
+            "metadata": {"name": name, "annotations": {_CHANGED: utc_now().isoformat()}},
+            "data": {key: encoded},
+        }
+        try:
+            found = await self._ask(
+                path, lambda: self._api.patch_namespaced_secret(name, namespace, body)
+            )
+        except SecretNotFoundError:
+            found = await self._ask(
+                path, lambda: self._api.create_namespaced_secret(namespace, body)
+            )
+        return _info(path, found)
+
+    async def remove(self, path: str) -> None:
+        """Remove one key, and the secret with its last one."""
+        namespace, name, key = _split(path)
+        found = await self._read(path)
+        if key not in (found.data or {}):
+            raise missing(self.scheme, path, "List the secret's keys with kubectl.")
+        if len(found.data) == 1:
+            await self._ask(path, lambda: self._api.delete_namespaced_secret(name, namespace))
+            return
+        body = {"data": {key: None}}
+        await self._ask(path, lambda: self._api.patch_namespaced_secret(name, namespace, body))
+
+    async def info(self, path: str) -> SecretInfo:
+        """Return when a secret was changed through here, else when it was made."""
+        _, _, key = _split(path)
+        found = await self._read(path)
+        if key not in (found.data or {}):
+            raise missing(self.scheme, path, "List the secret's keys with kubectl.")
+        return _info(path, found)
+
+    async def list(self, prefix: str = "") -> AsyncIterator[SecretInfo]:
+        """Yield the keys of the secrets of a namespace, those that begin with `NAMESPACE/…`."""
+        namespace, _, start = prefix.partition("/")
+        if not namespace:
+            return
+        found = await self._ask(prefix, lambda: self._api.list_namespaced_secret(namespace))
+        for item in found.items:
+            for key in sorted(item.data or {}):
+                if item.metadata.name.startswith(start):
+                    yield _info(f"{namespace}/{item.metadata.name}#{key}", item)
+
+    async def check(self) -> str:
+        """Return the address of the cluster, which answers."""
+        await self._ask("", self._api.get_api_resources)
+        return f"Kubernetes at {self._api.api_client.configuration.host}"
+
+    async def aclose(self) -> None:
+        """Close connections."""
+        self._api.api_client.close()
+
+    async def _read(self, path: str) -> Any:
+        namespace, name, _ = _split(path)
+        return await self._ask(
+            path,
+            lambda: self._api.read_namespaced_secret(name, namespace, _request_timeout=_SECONDS),
+        )
+
+    async def _ask(self, path: str, call: Callable[[], T]) -> T:
+        from kubernetes.client import ApiException
+        from urllib3.exceptions import HTTPError
+
+        try:
+            return await asyncio.to_thread(call)
+        except ApiException as error:
+            # Its text holds the whole answer, so only the number is shown.
+            raise _refusal(path, int(error.status or 0)) from None
+        except HTTPError as error:
+            raise BackendAwayError(
+                f"the Kubernetes API cannot be reached: {type(error).__name__}",
+                next_step="Look at it: kubectl get --raw /readyz",
+            ) from None
+
+
+def _refusal(path: str, status: int) -> Exception:
+    if status == 404:
+        return missing("kubernetes", path, "Are namespace and name right?")
+    if status in {401, 403}:
+        return AccessDeniedError(
+            f"Kubernetes refuses kubernetes:{path}",
+            next_step="Does a role of this account allow verb get on secrets of the namespace?",
+        )
+    if status >= 500 or status in {0, 429}:
+        return BackendAwayError(f"the Kubernetes API answered {status}", next_step="Try again.")
+    return SecretError(
+        f"Kubernetes refused kubernetes:{path} with {status}",
+        next_step="Look into the API server's audit log.",
+    )
+
+
+def _split(path: str) -> tuple[str, str, str]:
+    place, key = split_key("kubernetes", path)
+    namespace, _, name = place.partition("/")
+    if not namespace or not name or "/" in name or not key:
+        raise SecretRefusedError(
+            f"kubernetes:{path} is not of the form kubernetes:NAMESPACE/NAME#KEY",
+            next_step="Name the namespace, the secret, and the key in it.",
+        )
+    return namespace, name, key
+
+
+def _info(path: str, found: Any) -> SecretInfo:
+    changed = (found.metadata.annotations or {}).get(_CHANGED)
+    made_at = datetime.fromisoformat(changed) if changed else found.metadata.creation_timestamp
+    return SecretInfo(path, made_at=made_at)
