@@ -87,11 +87,32 @@ def places_below(path: KeyPath, value: Any, place: Place) -> dict[KeyPath, Place
     return places
 
 
-def put(data: dict[str, Any], path: KeyPath, value: Any) -> None:
-    """Set a value in nested maps, which are made where they are missing."""
-    for part in path[:-1]:
-        below = data.get(str(part))
-        if not isinstance(below, dict):
-            below = data[str(part)] = {}
-        data = below
+def put(
+    data: dict[str, Any],
+    places: dict[KeyPath, Place],
+    path: KeyPath,
+    value: Any,
+    place: Place,
+    *,
+    below: Any = None,
+) -> None:
+    """Set a value in nested maps, which are made where they are missing, and note its place.
+
+    Args:
+        data: The maps.
+        places: Places of their keys; sections that the value brings with it are noted too.
+        path: Where the value goes.
+        value: The value.
+        place: Who says so.
+        below: What the data will be laid over: sections that it has keep their place.
+    """
+    for length, part in enumerate(path[:-1], start=1):
+        section = data.get(str(part))
+        if not isinstance(section, dict):
+            section = data[str(part)] = {}
+        data = section
+        below = below.get(part) if isinstance(below, dict) else None
+        if below is None:
+            places.setdefault(path[:length], place)
     data[str(path[-1])] = value
+    places.update(places_below(path, value, place))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hxp_enterprise_llm.configuration.diagnostics import Diagnostic, KeyPath, Place, dotted
-from hxp_enterprise_llm.configuration.sources.base import Layer, places_below, put
+from hxp_enterprise_llm.configuration.sources.base import Layer, put
 from hxp_enterprise_llm.core.exceptions import DependencyError
 
 if TYPE_CHECKING:
@@ -122,17 +122,19 @@ class PostgresSource:
         data: dict[str, Any] = {}
         places: dict[KeyPath, Place] = {}
         problems: list[Diagnostic] = []
+        # Rows are sorted: one that holds a section comes before those inside it.
+        rows_above: set[KeyPath] = set()
         for line, (path, text, revision, actor) in enumerate(rows, start=1):
             label = f"table {TABLE}, environment {self.environment}, key {dotted(path)}"
             place = Place(Path(TABLE), line, 1, label, str(revision), actor)
-            above = next((path[:n] for n in range(1, len(path)) if path[:n] in places), None)
+            above = next((path[:n] for n in range(1, len(path)) if path[:n] in rows_above), None)
             if above is not None:
                 message = f"the row of {dotted(above)} says the same key."
                 problems.append(Diagnostic("C002", place, path, message, "Keep one of the two."))
                 continue
             value = json.loads(text)
-            put(data, path, value)
-            places.update(places_below(path, value, place))
+            put(data, places, path, value, place)
+            rows_above.add(path)
         newest = max(rows, key=lambda row: row[2], default=None)
         return Layer(
             self.name,

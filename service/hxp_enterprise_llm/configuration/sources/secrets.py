@@ -71,8 +71,7 @@ class SecretsSource:
             if path is None:
                 problems.append(_unknown(name, place, tuple(known)))
                 continue
-            put(layer.data, path, f"file:{self.path / name}")
-            layer.places[path] = place
+            put(layer.data, layer.places, path, f"file:{self.path / name}", place)
         return Layer(self.name, layer.data, layer.places, tuple(problems))
 
 

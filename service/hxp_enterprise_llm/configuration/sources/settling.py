@@ -17,7 +17,7 @@ from hxp_enterprise_llm.configuration.diagnostics import Diagnostic, KeyPath, Pl
 from hxp_enterprise_llm.configuration.fields import fields_of, members, models_at
 from hxp_enterprise_llm.configuration.merge import merge
 from hxp_enterprise_llm.configuration.messages import nearest
-from hxp_enterprise_llm.configuration.sources.base import Layer, Setting, places_below, put
+from hxp_enterprise_llm.configuration.sources.base import Layer, Setting, put
 
 _LOOSE = re.compile(r"[^a-z0-9]")
 
@@ -39,6 +39,7 @@ def settled(layer: Layer, below: dict[str, Any], model: type[BaseModel]) -> Laye
     data: dict[str, Any] = {}
     places: dict[KeyPath, Place] = {}
     problems: list[Diagnostic] = []
+    done: dict[KeyPath, Place] = {}
     for setting in layer.settings:
         document = merge(below, data)
         try:
@@ -46,12 +47,12 @@ def settled(layer: Layer, below: dict[str, Any], model: type[BaseModel]) -> Laye
         except _Unknown as unknown:
             problems.append(_unknown(setting, unknown))
             continue
-        if path in places:
-            problems.append(_twice(setting, path, places[path]))
+        if path in done:
+            problems.append(_twice(setting, path, done[path]))
             continue
         value = _value(setting.text, path, model, document)
-        put(data, path, value)
-        places.update(places_below(path, value, setting.place))
+        put(data, places, path, value, setting.place, below=below)
+        done[path] = setting.place
     return replace(
         layer,
         data=merge(layer.data, data),
