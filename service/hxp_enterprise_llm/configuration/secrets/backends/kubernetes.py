@@ -6,7 +6,7 @@ import asyncio
 import base64
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from hxp_enterprise_llm.configuration.secrets.backends.base import (
     SecretInfo,
@@ -25,9 +25,8 @@ from hxp_enterprise_llm.configuration.secrets.secret import Secret
 if TYPE_CHECKING:
     from kubernetes.client import CoreV1Api
 
-_SECONDS = (2.0, 5.0)
+_SECONDS = 5.0
 _CHANGED = "citadel.dev/changed-at"
-T = TypeVar("T")
 
 
 class KubernetesSecrets:
@@ -35,17 +34,20 @@ class KubernetesSecrets:
 
     Args:
         api: The client's core API.
+        timeout: Seconds that one request may take to connect, and to be answered.
     """
 
     scheme = "kubernetes"
     writable = True
     remote = True
 
-    def __init__(self, api: CoreV1Api) -> None:
-        self._api = api
+    def __init__(self, api: CoreV1Api, *, timeout: float = _SECONDS) -> None:
+        self._api, self._limit = api, (timeout, timeout)
 
     @classmethod
-    def connect(cls, variables: Mapping[str, str]) -> KubernetesSecrets:
+    def connect(
+        cls, variables: Mapping[str, str], *, timeout: float = _SECONDS
+    ) -> KubernetesSecrets:
         """Return the backend of the pod's own cluster, else of the current context of kubectl.
 
         Raises:
@@ -70,7 +72,7 @@ class KubernetesSecrets:
                 next_step="export KUBECONFIG=…, or run in a pod with a service account.",
             ) from None
         settings.retries = False
-        return cls(client.CoreV1Api(client.ApiClient(settings)))
+        return cls(client.CoreV1Api(client.ApiClient(settings)), timeout=timeout)
 
     async def get(self, path: str) -> Secret:
         """Return one key of a secret."""
@@ -97,13 +99,9 @@ class KubernetesSecrets:
             "data": {key: encoded},
         }
         try:
-            found = await self._ask(
-                path, lambda: self._api.patch_namespaced_secret(name, namespace, body)
-            )
+            found = await self._ask(path, self._api.patch_namespaced_secret, name, namespace, body)
         except SecretNotFoundError:
-            found = await self._ask(
-                path, lambda: self._api.create_namespaced_secret(namespace, body)
-            )
+            found = await self._ask(path, self._api.create_namespaced_secret, namespace, body)
         return _info(path, found)
 
     async def remove(self, path: str) -> None:
@@ -113,10 +111,10 @@ class KubernetesSecrets:
         if key not in (found.data or {}):
             raise missing(self.scheme, path, "List the secret's keys with kubectl.")
         if len(found.data) == 1:
-            await self._ask(path, lambda: self._api.delete_namespaced_secret(name, namespace))
+            await self._ask(path, self._api.delete_namespaced_secret, name, namespace)
             return
         body = {"data": {key: None}}
-        await self._ask(path, lambda: self._api.patch_namespaced_secret(name, namespace, body))
+        await self._ask(path, self._api.patch_namespaced_secret, name, namespace, body)
 
     async def info(self, path: str) -> SecretInfo:
         """Return when a secret was changed through here, else when it was made."""
@@ -131,7 +129,7 @@ class KubernetesSecrets:
         namespace, _, start = prefix.partition("/")
         if not namespace:
             return
-        found = await self._ask(prefix, lambda: self._api.list_namespaced_secret(namespace))
+        found = await self._ask(prefix, self._api.list_namespaced_secret, namespace)
         for item in found.items:
             for key in sorted(item.data or {}):
                 if item.metadata.name.startswith(start):
@@ -148,17 +146,14 @@ class KubernetesSecrets:
 
     async def _read(self, path: str) -> Any:
         namespace, name, _ = _split(path)
-        return await self._ask(
-            path,
-            lambda: self._api.read_namespaced_secret(name, namespace, _request_timeout=_SECONDS),
-        )
+        return await self._ask(path, self._api.read_namespaced_secret, name, namespace)
 
-    async def _ask(self, path: str, call: Callable[[], T]) -> T:
+    async def _ask(self, path: str, call: Callable[..., Any], *arguments: Any) -> Any:
         from kubernetes.client import ApiException
         from urllib3.exceptions import HTTPError
 
         try:
-            return await asyncio.to_thread(call)
+            return await asyncio.to_thread(call, *arguments, _request_timeout=self._limit)
         except ApiException as error:
             # Its text holds the whole answer, so only the number is shown.
             raise _refusal(path, int(error.status or 0)) from None

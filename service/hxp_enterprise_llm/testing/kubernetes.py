@@ -1,0 +1,175 @@
+"""A real Kubernetes API server on its own etcd, for tests; it schedules nothing."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import socket
+import ssl
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from hxp_enterprise_llm.core.exceptions import CitadelError
+
+_STARTS_IN = 120.0
+_KUBECONFIG = """\
+apiVersion: v1
+kind: Config
+current-context: test
+clusters:
+- name: test
+  cluster: {{server: "{address}", certificate-authority: "{folder}/pki/apiserver.crt"}}
+contexts:
+- name: test
+  context: {{cluster: test, user: test}}
+users:
+- name: test
+  user: {{token: "{token}"}}
+"""
+
+
+class ApiServer:
+    """One API server and its etcd; `admin` may do all, `stranger` nothing.
+
+    Args:
+        etcd: The etcd program.
+        server: The kube-apiserver program.
+        folder: For its data, its certificate and its logs.
+    """
+
+    def __init__(self, etcd: Path, server: Path, folder: Path) -> None:
+        self._folder = folder
+        ports = free_ports(3)
+        self.address = f"https://127.0.0.1:{ports[0]}"
+        self.token, self._other = secrets.token_urlsafe(), secrets.token_urlsafe()
+        (folder / "tokens.csv").write_text(
+            f"{self.token},admin,1,system:masters\n{self._other},stranger,2\n"
+        )
+        self._write_signing_key()
+        store = f"http://127.0.0.1:{ports[1]}"
+        self._processes = [
+            self._start(
+                etcd,
+                f"--data-dir={folder}/etcd",
+                f"--listen-client-urls={store}",
+                f"--advertise-client-urls={store}",
+                f"--listen-peer-urls=http://127.0.0.1:{ports[2]}",
+                "--unsafe-no-fsync",
+            ),
+            self._start(
+                server,
+                f"--etcd-servers={store}",
+                f"--secure-port={ports[0]}",
+                "--bind-address=127.0.0.1",
+                f"--cert-dir={folder}/pki",
+                f"--token-auth-file={folder}/tokens.csv",
+                "--authorization-mode=RBAC",
+                "--service-cluster-ip-range=10.0.0.0/24",
+                "--service-account-issuer=https://test",
+                f"--service-account-key-file={folder}/signing.pem",
+                f"--service-account-signing-key-file={folder}/signing.pem",
+                "--disable-admission-plugins=ServiceAccount",
+            ),
+        ]
+
+    def __enter__(self) -> Self:
+        try:
+            self._await_ready()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def kubeconfig(self, *, stranger: bool = False) -> Path:
+        """Return a kubeconfig of the admin, or of somebody who may do nothing."""
+        name, token = ("stranger", self._other) if stranger else ("admin", self.token)
+        file = self._folder / f"{name}.yaml"
+        file.write_text(_KUBECONFIG.format(address=self.address, folder=self._folder, token=token))
+        file.chmod(0o600)
+        return file
+
+    def freeze(self) -> None:
+        """Stop the API server where it is: it takes connections and answers nothing."""
+        self._processes[-1].send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._processes[-1].send_signal(signal.SIGCONT)
+
+    def stop(self) -> None:
+        """End both; what they held is lost."""
+        for process in reversed(self._processes):
+            process.kill()
+            process.wait()
+
+    @property
+    def log(self) -> str:
+        """All that the API server has written."""
+        return (self._folder / "kube-apiserver.log").read_text()
+
+    def _start(self, program: Path, *arguments: str) -> subprocess.Popen[bytes]:
+        with (self._folder / f"{program.name}.log").open("wb") as log:
+            return subprocess.Popen(
+                (str(program), *arguments),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={"HOME": str(self._folder), "PATH": os.environ["PATH"]},
+            )
+
+    def _write_signing_key(self) -> None:
+        from cryptography.hazmat.primitives import serialization
+        from cryptography.hazmat.primitives.asymmetric import rsa
+
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        text = key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.TraditionalOpenSSL,
+            serialization.NoEncryption(),
+        )
+        (self._folder / "signing.pem").write_bytes(text)
+
+    def _await_ready(self) -> None:
+        end = time.monotonic() + _STARTS_IN
+        while time.monotonic() < end and all(p.poll() is None for p in self._processes):
+            try:
+                self._ask("/readyz")
+                self._ask("/api/v1/namespaces/default")
+            except OSError:
+                time.sleep(0.1)
+            else:
+                return
+        raise CitadelError(f"the API server did not get ready:\n{self.log[-3000:]}")
+
+    def _ask(self, path: str) -> Any:
+        request = urllib.request.Request(  # noqa: S310 # our own address
+            self.address + path, headers={"Authorization": f"Bearer {self.token}"}
+        )
+        trust = ssl.create_default_context(cafile=self._folder / "pki/apiserver.crt")
+        with urllib.request.urlopen(request, timeout=5, context=trust) as answer:  # noqa: S310
+            return answer.read()
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports of this machine that nobody listens on, all different."""
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
