@@ -1,0 +1,94 @@
+"""What holds of every service; a service's tests take it over by subclassing.
+
+```python
+class TestMyService(ServiceContract):
+    def make(self) -> MyService:
+        return MyService(MyConfig())
+```
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from abc import ABC, abstractmethod
+from collections.abc import Coroutine
+from typing import Any
+
+from hxp_enterprise_llm.core.lifecycle import SERVING, State
+from hxp_enterprise_llm.core.service import BaseService
+
+_STEPS = 25
+"""Awaits of a start that are tried as the place of a cancellation."""
+
+
+class ServiceContract(ABC):
+    """Tests of lifecycle, cancellation, health and metrics; needs pytest-asyncio."""
+
+    @abstractmethod
+    def make(self) -> BaseService[Any]:
+        """Return a new service that can start."""
+
+    async def test_it_starts_and_stops_and_leaves_no_task(self) -> None:
+        """A service comes up, goes down, and can do so again."""
+        service = self.make()
+        for _ in range(2):
+            async with service:
+                _expect(service.state in SERVING, "a started service serves")
+            _expect_rest(service, "after a stop")
+
+    async def test_a_start_that_is_cancelled_leaves_nothing(self) -> None:
+        """Wherever a start is cancelled, the service is stopped and no task is left."""
+        for after in range(_STEPS):
+            service = self.make()
+            await _cancelled_after(after, service.start())
+            await service.stop()
+            _expect_rest(service, f"after a start that was cancelled at its {after}. await")
+
+    async def test_a_stop_that_is_cancelled_stops_all_the_same(self) -> None:
+        """Who stops a service can give up waiting only when it is stopped."""
+        service = self.make()
+        await service.start()
+        await _cancelled_after(1, service.stop())
+        _expect_rest(service, "after a stop that was cancelled")
+
+    async def test_its_health_and_state_are_shown(self) -> None:
+        """Health has its name; the metric of its state follows it."""
+        service = self.make()
+        async with service:
+            health = await service.health()
+            _expect(health.service == service.name, "health has the name of the service")
+            labels = {"service": service.name, "state": service.state.value}
+            sample = service.metrics.registry.get_sample_value("citadel_service_state", labels)
+            _expect(sample == 1, "citadel_service_state shows the state")
+
+    async def test_its_own_configuration_can_be_loaded_again(self) -> None:
+        """A reload of what is in force is accepted."""
+        service = self.make()
+        async with service:
+            await service.reload(service.config)
+            _expect(service.state in SERVING, "a service that was reloaded serves")
+
+
+def _expect(condition: object, what: str) -> None:
+    if not condition:
+        raise AssertionError(what)
+
+
+def _expect_rest(service: BaseService[Any], when: str) -> None:
+    _expect(service.state is State.STOPPED, f"{when}, a service is stopped, not {service.state}")
+    _expect(not _others(), f"{when}, no task is left, such as {', '.join(_others())}")
+
+
+async def _cancelled_after(steps: int, work: Coroutine[Any, Any, None]) -> None:
+    task = asyncio.create_task(work)
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+def _others() -> list[str]:
+    mine = asyncio.current_task()
+    return [task.get_name() for task in asyncio.all_tasks() if task is not mine]
