@@ -4,7 +4,7 @@ citadel := .venv/bin/citadel
 python := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help up down check test bench features generate format bootstrap
+.PHONY: help up down check test bench features coverage requirements generate format bootstrap
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,13 @@ test: check ## Every layer on real engines, hosts and daemons.
 
 bench: bootstrap ## Measure the figures of docs/benchmarks.md.
 	@$(python) tests/bench/run.py $(if $(COLD),--cold)
+
+coverage: bootstrap ## Lines and branches of the library that unit tests reach.
+	@$(python) -m pytest -q tests/unit --cov --cov-report=term
+
+requirements: bootstrap ## Export what uv.lock pins as requirements.txt, for those who need one.
+	@$(dir $(python))uv export --locked --quiet --no-emit-project --no-dev --all-extras --output-file build/requirements.txt
+	@echo build/requirements.txt
 
 features: bootstrap ## List the rows of the specification with their tests; fails for a claim without one.
 	@$(python) tools/features.py
