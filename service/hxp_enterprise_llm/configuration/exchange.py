@@ -31,7 +31,10 @@ class StoredDocument(Protocol):
 
 
 class Store(Protocol):
-    """Where applied configurations are kept."""
+    """Where applied configurations are kept: `revisions.Revisions`."""
+
+    async def get(self, number: int) -> StoredDocument:
+        """Return a revision by its number."""
 
     async def latest(self) -> StoredDocument | None:
         """Return the newest revision; None of an empty store."""

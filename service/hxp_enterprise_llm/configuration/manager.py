@@ -64,6 +64,7 @@ from hxp_enterprise_llm.configuration.sources.base import Source
 from hxp_enterprise_llm.configuration.sources.memory import MemorySource
 from hxp_enterprise_llm.configuration.watcher import Watcher, WatchSettings, fingerprint
 from hxp_enterprise_llm.core.exceptions import RefusedError
+from hxp_enterprise_llm.core.metrics import MetricsRegistry
 from hxp_enterprise_llm.core.reload import Reloadable
 from hxp_enterprise_llm.utilities.logging import Logger, get_logger
 
@@ -146,7 +147,7 @@ class ConfigurationManager(Generic[ModelT]):
             model, Path(name), migrate, judge, resolver, self.settings.timeout
         )
         self._store = store
-        self._metrics = metrics or ConfigurationMetrics()
+        self._series = metrics or ConfigurationMetrics()
         self._log = logger or get_logger("configuration", manager=name)
         self._clock, self._now = clock, now
         self._lock = asyncio.Lock()
@@ -159,7 +160,7 @@ class ConfigurationManager(Generic[ModelT]):
         self._cache: TtlCache[str, Any] = TtlCache(
             self.settings.cache_ttl, self.settings.cache_entries, clock=clock
         )
-        self._metrics.cache(name, lambda: self._cache.counts.hit_rate)
+        self._series.cache(name, lambda: self._cache.counts.hit_rate)
         self._exchange = Exchange(
             self._point,
             name=name,
@@ -169,7 +170,7 @@ class ConfigurationManager(Generic[ModelT]):
             drain=drain,
             store=store,
             timeout=self.settings.timeout,
-            metrics=self._metrics,
+            metrics=self._series,
             logger=self._log,
             now=now,
         )
@@ -265,22 +266,36 @@ class ConfigurationManager(Generic[ModelT]):
             return reload
 
     async def rollback(
-        self, *, reason: str, actor: str, approver: str | None = None
+        self,
+        revision: int | None = None,
+        *,
+        reason: str,
+        actor: str,
+        approver: str | None = None,
     ) -> Reload[ModelT]:
-        """Put back what served before the newest change.
+        """Put back what served before the newest change, or a stored revision.
+
+        Args:
+            revision: Number of a revision of the store.
+            reason: Why.
+            actor: Who asks.
+            approver: Who approved, where a change is dangerous.
 
         Raises:
-            RefusedError: Nothing did.
+            RefusedError: There is no such revision, or nothing served before.
             ReloadError: It was not taken.
         """
-        before = self._previous
-        if before is None:
+        if revision is not None and self._store is not None:
+            label, document = f"revision {revision}", (await self._store.get(revision)).document
+        elif revision is None and self._previous is not None:
+            label, document = f"snapshot {self._previous.number}", self._previous.document
+        else:
             raise RefusedError(
-                f"{self.name} has no older snapshot", next_step="Restore a stored revision."
+                f"{self.name} has {'no older snapshot' if revision is None else 'no store'}",
+                next_step="Restore a stored revision." if revision is None else "Give it a store.",
             )
-        label = f"snapshot {before.number}"
         return await self.restore(
-            before.document, label=label, reason=reason, actor=actor, approver=approver
+            document, label=label, reason=reason, actor=actor, approver=approver
         )
 
     def subscribe(self, subscriber: Subscriber[ModelT]) -> Callable[[], None]:
@@ -324,6 +339,11 @@ class ConfigurationManager(Generic[ModelT]):
         return self.snapshot.explain(path)
 
     @property
+    def metrics(self) -> MetricsRegistry:
+        """Return the registry of what the manager counts."""
+        return self._series.metrics
+
+    @property
     def cache(self) -> CacheCounts:
         """Return how often looked-up values were at hand."""
         return self._cache.counts
@@ -348,15 +368,20 @@ class ConfigurationManager(Generic[ModelT]):
     def watcher(self) -> Watcher:
         """Return what reloads on file events, each minute, and on SIGHUP, while its `run` runs."""
         paths = partial(watched, self._sources)
-        return Watcher(paths, self._noticed, self.settings.watch, self._log)
+        return Watcher(paths, self.noticed, self.settings.watch, self._log)
 
     async def watch(self) -> None:
         """Load, and reload whenever a source changed, until cancelled."""
         await self.load()
         await self.watcher().run()
 
-    async def _noticed(self, cause: str) -> None:
-        self._metrics.event(self.name, cause)
+    async def noticed(self, cause: str) -> None:
+        """Look whether something changed, and take it if it can be taken; never raise.
+
+        Args:
+            cause: `file`, `poll` or `signal`; after a signal what was rolled back is tried again.
+        """
+        self._series.event(self.name, cause)
         if cause == "file":
             seen = await asyncio.to_thread(fingerprint, watched(self._sources))
             if seen == self._seen:
@@ -420,7 +445,7 @@ class ConfigurationManager(Generic[ModelT]):
             with self._failing():
                 new = await self._candidate(reason, actor, approver)
                 if not asked and new.revision == self._held:
-                    self._metrics.reloaded(self.name, Outcome.HELD)
+                    self._series.reloaded(self.name, Outcome.HELD)
                     return Reload(Outcome.HELD, self.snapshot, self.snapshot)
                 reload = await self._apply(self.snapshot, new)
             self._held = None
@@ -500,7 +525,7 @@ class ConfigurationManager(Generic[ModelT]):
         before = self._failure
         code = getattr(error.cause, "code", failed.code)
         self._failure = Failure(error.phase, code, failed.message, failed.next_step, self._now())
-        self._metrics.failed(self.name, error.phase)
+        self._series.failed(self.name, error.phase)
         # A poll that finds the same fault each minute is one event.
         if before is None or (before.phase, before.message) != (error.phase, failed.message):
             self._log.warning(
@@ -517,7 +542,7 @@ class ConfigurationManager(Generic[ModelT]):
         self._failure = None
         applied = reload.outcome is Outcome.APPLIED
         seconds = self._clock() - began
-        self._metrics.reloaded(self.name, reload.outcome, seconds if applied else None)
+        self._series.reloaded(self.name, reload.outcome, seconds if applied else None)
         self._show()
         if applied:
             self._log.info(
@@ -533,7 +558,7 @@ class ConfigurationManager(Generic[ModelT]):
 
     def _show(self) -> None:
         revision = self.snapshot.revision if self._number else ""
-        self._metrics.serves(self.name, revision, self._number, ok=self._failure is None)
+        self._series.serves(self.name, revision, self._number, ok=self._failure is None)
 
 
 def _same_secrets(one: Snapshot[ModelT], other: Snapshot[ModelT]) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
+import pytest
 from pydantic import Field
 
 from hxp_enterprise_llm.configuration.sources.base import Source
@@ -37,3 +38,9 @@ class Sample(CitadelModel):
 
 
 Sources = list[Source]
+
+
+def events(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+    """Return the fields of all events of ours that were logged."""
+    logged: list[Any] = [record.msg for record in caplog.records]
+    return [fields for fields in logged if isinstance(fields, dict)]
