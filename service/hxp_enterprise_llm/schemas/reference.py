@@ -8,13 +8,15 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, WithJsonSchema
 
-_FORM = re.compile(r"(vault|file|env|generated):[^\s\"'\\\x00-\x1f\x7f]+")
+SCHEMES = ("vault", "aws", "kubernetes", "credential", "file", "env", "generated")
+_FORM = re.compile(rf"({'|'.join(SCHEMES)}):[^\s\"'\\\x00-\x1f\x7f]+")
 
 
 def _check(value: str) -> str:
     if _FORM.fullmatch(value) is None:
         raise ValueError(
-            "write a reference (generated:NAME, file:PATH, env:NAME or vault:PATH#KEY), "
+            "write a reference (generated:NAME, file:PATH, env:NAME, credential:NAME, "
+            "vault:MOUNT/PATH#KEY, aws:NAME#KEY or kubernetes:NAMESPACE/NAME#KEY), "
             "never the secret itself"
         )
     return value
@@ -26,12 +28,12 @@ class SecretMark:
 
 
 def scheme(reference: str) -> str:
-    """Return `vault`, `file`, `env` or `generated`."""
+    """Return the part before the colon, one of `SCHEMES`."""
     return reference.partition(":")[0]
 
 
 _SCHEMA: dict[str, Any] = {
     "type": "string",
-    "pattern": r"^(vault|file|env|generated):[^\s\"'\\]+$",
+    "pattern": rf"^({'|'.join(SCHEMES)}):[^\s\"'\\]+$",
 }
 SecretReference = Annotated[str, AfterValidator(_check), WithJsonSchema(_SCHEMA), SecretMark()]

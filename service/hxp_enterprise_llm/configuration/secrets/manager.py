@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from hxp_enterprise_llm.configuration.audit import AuditEvent, AuditLog
 from hxp_enterprise_llm.configuration.secrets.access import Access, Verb, denied
 from hxp_enterprise_llm.configuration.secrets.backends.base import Backend, SecretInfo
+from hxp_enterprise_llm.configuration.secrets.backup import Saved, pack, unpack
 from hxp_enterprise_llm.configuration.secrets.cache import Cached, SecretCache
 from hxp_enterprise_llm.configuration.secrets.errors import (
     AccessDeniedError,
@@ -23,6 +25,23 @@ from hxp_enterprise_llm.configuration.secrets.policy import SecretPolicy
 from hxp_enterprise_llm.configuration.secrets.rotation import Due, ages
 from hxp_enterprise_llm.configuration.secrets.secret import Secret
 from hxp_enterprise_llm.configuration.secrets.values import new_value
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What a restore did, or would do; all are paths.
+
+    Attributes:
+        made_at: When the backup was made.
+        new: Were missing.
+        same: Have this value already.
+        other: Had another value.
+    """
+
+    made_at: datetime
+    new: tuple[str, ...]
+    same: tuple[str, ...]
+    other: tuple[str, ...]
 
 
 @dataclass
@@ -147,6 +166,65 @@ class SecretManager:
         self.metrics.oldest.set(oldest.total_seconds())
         return tuple(sorted(found, key=lambda item: (-item.over, item.path)))
 
+    async def backup(self, passphrase: Secret, *, actor: str) -> bytes:
+        """Return a backup of all secrets of the default backend, sealed with a passphrase."""
+        backend = self._backends[self._default]
+        with self._recorded(actor, Verb.BACKUP, backend, "*"):
+            saved = [
+                Saved(info.path, await backend.get(info.path), info.made_at)
+                async for info in backend.list()
+            ]
+            return await asyncio.to_thread(pack, saved, passphrase, self._clock())
+
+    async def restore(
+        self,
+        data: bytes,
+        passphrase: Secret,
+        *,
+        actor: str,
+        replace: bool = False,
+        dry_run: bool = False,
+    ) -> Restored:
+        """Put a backup's secrets into the default backend, once all of it is checked.
+
+        Args:
+            data: The backup.
+            passphrase: What it was sealed with.
+            actor: Who asks.
+            replace: Also put back what has another value now.
+            dry_run: Check everything and write nothing.
+
+        Raises:
+            TamperedError: The backup was changed, or the passphrase is another one.
+            SecretRefusedError: Secrets have other values now, and `replace` is not set.
+        """
+        backend = self._backends[self._default]
+        with self._recorded(actor, Verb.BACKUP, backend, "restore"):
+            made_at, saved = await asyncio.to_thread(unpack, data, passphrase)
+            new, same, other = await self._compared(backend, saved)
+            if other and not (replace or dry_run):
+                raise SecretRefusedError(
+                    f"secrets have other values now: {', '.join(item.path for item in other)}",
+                    next_step="Restore over them with --replace, or rename them first.",
+                )
+            for item in () if dry_run else (*new, *other):
+                await backend.set(item.path, item.value, made_at=item.made_at)
+                self._forget(backend, item.path)
+        return Restored(made_at, _paths(new), _paths(same), _paths(other))
+
+    async def _compared(
+        self, backend: Backend, saved: Sequence[Saved]
+    ) -> tuple[Sequence[Saved], Sequence[Saved], Sequence[Saved]]:
+        """Sort what was saved into new, same and other."""
+        held: dict[str, Secret] = {}
+        for item in saved:
+            with suppress(SecretNotFoundError):
+                held[item.path] = await backend.get(item.path)
+        here = [item for item in saved if item.path in held]
+        new = [item for item in saved if item.path not in held]
+        same = [item for item in here if held[item.path] == item.value]
+        return new, same, [item for item in here if held[item.path] != item.value]
+
     async def check(self) -> dict[str, str]:
         """Return one line about each backend's state; raises for the first that cannot be used."""
         return {scheme: await backend.check() for scheme, backend in self._backends.items()}
@@ -217,6 +295,10 @@ class SecretManager:
     def _forget(self, backend: Backend, path: str) -> None:
         if backend.scheme in self._caches:
             self._caches[backend.scheme].forget(path)
+
+
+def _paths(saved: Iterable[Saved]) -> tuple[str, ...]:
+    return tuple(item.path for item in saved)
 
 
 def _word(error: BaseException) -> str:

@@ -189,7 +189,7 @@ class SealedStore:
     def _writing(self) -> Iterator[dict[str, Entry]]:
         """Hold the lock, hand out the entries in the form of today, and write them."""
         with self.locked():
-            self._refuse_lost_ring()
+            self.refuse_lost_ring()
             entries = {
                 path: self._upgraded(path, entry) if entry.old else entry
                 for path, entry in self._load().items()
@@ -197,7 +197,12 @@ class SealedStore:
             yield entries
             self._write(entries)
 
-    def _refuse_lost_ring(self) -> None:
+    def refuse_lost_ring(self) -> None:
+        """Refuse to seal anything with a new ring while the old one is missing.
+
+        Raises:
+            UnknownKeyError: There are sealed secrets, and no key.
+        """
         if self._load() and not self.ring.entries():
             raise UnknownKeyError(
                 f"{self.ring.file} is missing, and {self.file} is sealed with its keys",

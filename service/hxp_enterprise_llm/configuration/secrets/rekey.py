@@ -1,0 +1,59 @@
+"""A new key-encryption key for all environments of a checkout, without a moment's downtime.
+
+The new key is added first, each file is re-wrapped while the old key still reads, and old keys go
+last, when nothing names them. Killed anywhere, the next run ends it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hxp_enterprise_llm.configuration.secrets.files import locked
+from hxp_enterprise_llm.configuration.secrets.keyring import Clock, Guard, KeyRing, utc_now
+from hxp_enterprise_llm.configuration.secrets.store import SealedStore
+
+
+@dataclass(frozen=True)
+class Rekeyed:
+    """What a rekey did, or would do.
+
+    Attributes:
+        key_id: The new key; empty in a dry run.
+        environments: Name → how many secrets were wrapped anew.
+        retired: Ids of the keys that were dropped.
+    """
+
+    key_id: str
+    environments: dict[str, int]
+    retired: tuple[str, ...]
+
+
+def rekey(
+    state: Path, *, dry_run: bool = False, guard: Guard | None = None, clock: Clock = utc_now
+) -> Rekeyed:
+    """Seal all secrets of a checkout with a new key.
+
+    Args:
+        state: The state folder, `.citadel`.
+        dry_run: Say what would be done.
+        guard: What seals the ring's keys.
+        clock: Time of now.
+    """
+    ring = KeyRing(state / "secrets.key", guard=guard, clock=clock)
+    stores = {
+        file.parent.name: SealedStore(file.parent, ring=ring, clock=clock)
+        for file in sorted(state.glob("*/secrets.json"))
+    }
+    if dry_run:
+        counts = {name: len(store.paths()) for name, store in stores.items()}
+        return Rekeyed("", counts, tuple(key.key_id for key in ring.entries()))
+    with locked(state / "secrets.lock"):
+        # A lost ring is not replaced by a new one: what it sealed would stay closed.
+        for store in stores.values():
+            store.refuse_lost_ring()
+        added = ring.add_key()
+    counts = {name: len(store.rewrap()) for name, store in stores.items()}
+    with locked(state / "secrets.lock"):
+        used = frozenset[str]().union(*(store.used_keys() for store in stores.values()))
+        return Rekeyed(added, counts, ring.retire(used))
