@@ -1,0 +1,237 @@
+"""What a revision is, what keeps revisions, and what can be wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from hxp_enterprise_llm.configuration.snapshot import canonical, hash_of
+from hxp_enterprise_llm.core.exceptions import CitadelError, ExitCode, FaultDomain, RefusedError
+
+START = "0" * 64
+"""The parent of the first revision."""
+
+
+@dataclass(frozen=True)
+class Revision:
+    """A configuration that was applied.
+
+    Attributes:
+        number: Counts from 1 in its store.
+        id: SHA-256 of the canonical document: `Snapshot.revision` of what was applied.
+        made_at: When it was stored, in UTC.
+        actor: Who applied it.
+        reason: Why.
+        approver: Who approved it, for dangerous changes.
+        parent: Hash of the revision before it.
+        hash: SHA-256 of all of the above, and of `source`.
+        signature: Of the hash, where the store signs.
+        text: The document as canonical JSON: defaults filled in, secrets as references.
+        source: Text of the file that said so; empty where it came from elsewhere.
+    """
+
+    number: int
+    id: str
+    made_at: datetime
+    actor: str
+    reason: str
+    approver: str | None
+    parent: str
+    hash: str
+    signature: str | None
+    text: bytes = field(repr=False)
+    source: str = field(default="", repr=False)
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """Return the configuration as plain data; the data is the caller's own."""
+        import json
+
+        document: dict[str, Any] = json.loads(self.text)
+        return document
+
+    @property
+    def head(self) -> Head:
+        """Return what to note elsewhere, so that a cut-off history is seen."""
+        return Head(self.number, self.hash)
+
+    def digest(self) -> str:
+        """Return the hash that the revision must have."""
+        said = {
+            "number": self.number,
+            "id": self.id,
+            "made_at": self.made_at.isoformat(),
+            "actor": self.actor,
+            "reason": self.reason,
+            "approver": self.approver,
+            "parent": self.parent,
+            "source": self.source,
+        }
+        return hash_of(canonical(said))
+
+    def as_data(self) -> dict[str, Any]:
+        """Return who, when and why as plain data, without the document."""
+        return {
+            "number": self.number,
+            "id": self.id,
+            "made_at": self.made_at.isoformat(),
+            "actor": self.actor,
+            "reason": self.reason,
+            "approver": self.approver,
+            "parent": self.parent,
+            "hash": self.hash,
+            "signature": self.signature,
+        }
+
+
+@dataclass(frozen=True)
+class Head:
+    """The newest revision of a store: its number and its hash."""
+
+    number: int
+    hash: str
+
+    def __str__(self) -> str:
+        return f"{self.number}:{self.hash}"
+
+
+class RevisionStore(Protocol):
+    """Keeps applied configurations. Several processes may use one store at the same time."""
+
+    async def append(
+        self,
+        document: Mapping[str, Any],
+        *,
+        actor: str,
+        reason: str,
+        approver: str | None = None,
+        source: str = "",
+    ) -> Revision:
+        """Keep a document as the newest revision; return when it is on the disk.
+
+        Raises:
+            TamperedRevisionError: The newest revision was changed; names its number.
+            RevisionError: It cannot be kept.
+        """
+
+    async def latest(self) -> Revision | None:
+        """Return the newest revision; None of an empty store.
+
+        Raises:
+            TamperedRevisionError: It was changed; names its number.
+        """
+
+    async def get(self, number: int) -> Revision:
+        """Return a revision.
+
+        Raises:
+            UnknownRevisionError: There is none of that number.
+            TamperedRevisionError: It was changed; names its number.
+        """
+
+    async def history(
+        self, *, limit: int | None = None, before: int | None = None
+    ) -> tuple[Revision, ...]:
+        """Return revisions, the newest first, each checked against the one before it.
+
+        Args:
+            limit: How many at most; all when not given.
+            before: Only those with a smaller number: for the next page.
+
+        Raises:
+            TamperedRevisionError: One was changed or taken out; names its number.
+        """
+
+    async def verify(self, noted: Head | None = None) -> Head | None:
+        """Check the whole chain; return its head, None of an empty store.
+
+        Args:
+            noted: A head that was noted elsewhere; it must be in the chain.
+
+        Raises:
+            TamperedRevisionError: One was changed, taken out or cut off; names its number.
+        """
+
+    async def backup(self) -> bytes:
+        """Return all revisions as one file, with a checksum.
+
+        Raises:
+            TamperedRevisionError: One was changed; a backup never hides that.
+        """
+
+    async def restore(self, archive: bytes) -> int:
+        """Take over the revisions of a backup that are missing here; return how many.
+
+        All are checked before the first is written; the store's own must be the backup's too.
+
+        Raises:
+            TamperedRevisionError: The backup was changed; names the number.
+            RevisionError: It is no backup, or of another history.
+        """
+
+
+class Shelf(Protocol):
+    """Where the records of a store lie. It knows nothing of what is in them."""
+
+    @property
+    def name(self) -> str:
+        """Return the place in words, for people."""
+
+    async def newest(self) -> tuple[int, bytes] | None:
+        """Return the record with the highest number."""
+
+    async def read(self, number: int) -> bytes | None:
+        """Return a record; None when there is none of that number."""
+
+    async def span(self, first: int, last: int) -> dict[int, bytes]:
+        """Return the records from one number to another, both included, by their numbers."""
+
+    async def add(self, records: Mapping[int, bytes]) -> bool:
+        """Add records durably; False, and nothing is added, when a number is taken.
+
+        One record is there whole or not at all, whatever happens.
+        """
+
+
+class Signer(Protocol):
+    """Signs hashes of revisions, and knows what it signed."""
+
+    def sign(self, digest: str) -> str:
+        """Return the signature of a hash."""
+
+    def verify(self, digest: str, signature: str) -> bool:
+        """Return whether a signature is of this hash, by a key that is trusted."""
+
+
+class RevisionError(CitadelError):
+    """Revisions cannot be kept or read."""
+
+    code = "revision.store"
+    domain = FaultDomain.CONFIGURATION
+
+
+class UnknownRevisionError(RefusedError):
+    """There is no revision of that number."""
+
+    code = "revision.unknown"
+    domain = FaultDomain.INPUT
+
+
+class TamperedRevisionError(RevisionError):
+    """A revision is not what was stored.
+
+    Attributes:
+        number: Which.
+    """
+
+    code = "revision.tampered"
+    exit_code = ExitCode.REFUSED
+
+    def __init__(self, number: int, where: str, why: str) -> None:
+        self.number = number
+        super().__init__(
+            f"revision {number} of {where} {why}",
+            next_step="Keep it as evidence, and restore a backup: citadel config restore.",
+        )

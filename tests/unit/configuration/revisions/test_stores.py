@@ -1,0 +1,101 @@
+"""The contract of revision stores, over memory and over files; PostgreSQL's is not a unit test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.unit.configuration.revisions.contract import Overwrite, RevisionContract
+
+from hxp_enterprise_llm.configuration.revisions import (
+    FileShelf,
+    MemoryShelf,
+    RevisionError,
+    Revisions,
+    Shelf,
+)
+
+pytestmark = pytest.mark.feature("CL-06", "CM-02", "CH-03")
+
+
+class TestMemory(RevisionContract):
+    @pytest.fixture
+    def shelf(self) -> MemoryShelf:
+        return MemoryShelf()
+
+    @pytest.fixture
+    def other(self) -> Shelf:
+        return MemoryShelf()
+
+    @pytest.fixture
+    def overwrite(self, shelf: MemoryShelf) -> Overwrite:
+        async def put(number: int, record: bytes | None) -> None:
+            del shelf.records[number]
+            if record is not None:
+                shelf.records[number] = record
+
+        return put
+
+
+class TestFiles(RevisionContract):
+    @pytest.fixture
+    def shelf(self, tmp_path: Path) -> FileShelf:
+        return FileShelf(tmp_path / "revisions")
+
+    @pytest.fixture
+    def other(self, tmp_path: Path) -> Shelf:
+        return FileShelf(tmp_path / "other")
+
+    @pytest.fixture
+    def overwrite(self, shelf: FileShelf) -> Overwrite:
+        async def put(number: int, record: bytes | None) -> None:
+            path = shelf.folder / f"{number:08d}.json"
+            path.unlink()
+            if record is not None:
+                path.write_bytes(record)
+
+        return put
+
+
+async def test_files_are_for_their_owner_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "state" / "revisions"
+    await Revisions(FileShelf(folder)).append({"a": 1}, actor="ann", reason="x")
+    assert folder.stat().st_mode & 0o777 == 0o700
+    (record,) = folder.glob("*.json")
+    assert (record.name, record.stat().st_mode & 0o777) == ("00000001.json", 0o600)
+
+
+async def test_reading_an_empty_history_makes_no_folder(tmp_path: Path) -> None:
+    assert await Revisions(FileShelf(tmp_path / "none")).latest() is None
+    assert not (tmp_path / "none").exists()
+
+
+async def test_other_files_of_the_folder_are_no_revisions(tmp_path: Path) -> None:
+    (tmp_path / "notes.json").write_text("{}")
+    store = Revisions(FileShelf(tmp_path))
+    assert (await store.append({}, actor="ann", reason="x")).number == 1
+
+
+async def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    store = Revisions(FileShelf(tmp_path / "file" / "revisions"))
+    with pytest.raises(RevisionError, match="file/revisions: cannot write revisions: Not a dir"):
+        await store.append({}, actor="ann", reason="x")
+
+
+async def test_a_record_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "00000001.json").mkdir()
+    with pytest.raises(RevisionError, match="cannot read revisions: Is a directory"):
+        await Revisions(FileShelf(tmp_path)).latest()
+
+
+async def test_no_handle_stays_open(tmp_path: Path) -> None:
+    store = Revisions(FileShelf(tmp_path))
+    await store.append({}, actor="ann", reason="x")
+    before = _handles()
+    await store.append({}, actor="ann", reason="x")
+    assert _handles() == before
+
+
+def _handles() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
