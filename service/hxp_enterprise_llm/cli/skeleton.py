@@ -1,0 +1,137 @@
+"""Skeletons of services and roles: files from templates, and the few lines that name them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+
+from hxp_enterprise_llm.core.exceptions import RefusedError
+from hxp_enterprise_llm.utilities.files import write_atomic
+
+_TEMPLATES = Path(__file__).parent / "skeletons"
+_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_LONGEST = 22
+"""`citadel-` and the name are a user's name on a host: 32 characters at most."""
+_FIRST_PORT, _PORTS = 18_000, 2_000
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """What `citadel new` writes.
+
+    Attributes:
+        files: Path in the checkout → content of new files.
+        edits: Path in the checkout → whole new content of files that are there.
+    """
+
+    files: dict[str, str]
+    edits: dict[str, str]
+
+
+def service(root: Path, name: str) -> Skeleton:
+    """Return the files of a new service.
+
+    Raises:
+        RefusedError: The name is not fit, or taken.
+    """
+    words = _words(name)
+    _refuse_taken(root / "service/hxp_enterprise_llm" / words["module"], name)
+    return _free(root, Skeleton(dict(_rendered("service", words)), {}))
+
+
+def role(root: Path, name: str) -> Skeleton:
+    """Return the files of a new role, and the two files that name all roles.
+
+    Raises:
+        RefusedError: The name is not fit, or taken.
+    """
+    words = _words(name)
+    _refuse_taken(root / "roles" / words["module"], name)
+    hosts, site = "service/hxp_enterprise_llm/schemas/hosts.py", "playbooks/site.yml"
+    edits = {
+        hosts: _named(root / hosts, r'(RoleName = Literal\[[^\]]*?"),?(\s*\])', words["module"]),
+        site: _played(root / site, words),
+    }
+    return _free(root, Skeleton(dict(_rendered("role", words)), edits))
+
+
+def write(root: Path, skeleton: Skeleton) -> None:
+    """Write all files, or none: what was written is taken back when one cannot be."""
+    before = {path: (root / path).read_text("utf-8") for path in skeleton.edits}
+    done: list[str] = []
+    try:
+        for path, content in (skeleton.files | skeleton.edits).items():
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(root / path, content)
+            done.append(path)
+    except BaseException:
+        for path in done:
+            if path in before:
+                write_atomic(root / path, before[path])
+            else:
+                (root / path).unlink()
+        raise
+
+
+def _words(name: str) -> dict[str, str]:
+    if _NAME.fullmatch(name) is None or len(name) > _LONGEST:
+        raise RefusedError(
+            f"{name!r} is no name for it",
+            next_step=f"Write at most {_LONGEST} of a-z, 0-9 and `-`, such as vector-index.",
+        )
+    return {
+        "name": name,
+        "module": name.replace("-", "_"),
+        "Class": "".join(word.capitalize() for word in name.split("-")),
+        "port": str(_FIRST_PORT + sum(name.encode()) % _PORTS),
+    }
+
+
+def _rendered(kind: str, words: dict[str, str]) -> Iterator[tuple[str, str]]:
+    home = _TEMPLATES / kind
+    for file in sorted(home.rglob("*.tmpl")):
+        path = str(file.relative_to(home)).removesuffix(".tmpl")
+        for word in ("name", "module"):
+            path = path.replace(f"_{word}_", words[word])
+        yield path, Template(file.read_text("utf-8")).substitute(words)
+
+
+def _refuse_taken(folder: Path, name: str) -> None:
+    if folder.exists():
+        raise RefusedError(
+            f"{name} is taken: {folder} is there", next_step="Choose another name, or remove it."
+        )
+
+
+def _free(root: Path, skeleton: Skeleton) -> Skeleton:
+    if taken := [path for path in skeleton.files if (root / path).exists()]:
+        raise RefusedError(
+            f"these files are there already: {', '.join(taken)}",
+            next_step="Choose another name, or move them away; nothing was written.",
+        )
+    return skeleton
+
+
+def _named(file: Path, pattern: str, name: str) -> str:
+    text, count = re.subn(pattern, rf'\1, "{name}"\2', file.read_text("utf-8"), count=1)
+    if not count:
+        raise RefusedError(
+            f"{file} has no list of roles to add {name} to",
+            next_step="Bring back `RoleName = Literal[…]`.",
+        )
+    return text
+
+
+def _played(file: Path, words: dict[str, str]) -> str:
+    """Return the playbook with a play for the role before the last one, which cleans up."""
+    text, module = file.read_text("utf-8"), words["module"]
+    play = (
+        f"- name: {words['Class']}\n  hosts: role_{module}\n  tags: [{module}]\n  tasks:\n"
+        f"    - name: Role {module}\n      ansible.builtin.import_role:\n        name: {module}\n"
+        "        rolespec_validate: false\n\n"
+    )
+    last = text.rindex("\n- name: ") + 1
+    return text[:last] + play + text[last:]
