@@ -46,7 +46,7 @@ class Candidates(Generic[ModelT]):
     """
 
     model: type[ModelT]
-    home: Path
+    home: str
     migrate: Migrate | None
     judge: Judge[ModelT] | None
     resolver: Resolver | None

@@ -94,13 +94,17 @@ class Exchange(Generic[ModelT]):
         self._store, self._timeout = store, timeout
         self._metrics, self._log, self._now = metrics, logger, now
 
-    async def first(self, new: Snapshot[ModelT]) -> None:
+    async def first(self, new: Snapshot[ModelT], *, record: bool = True) -> None:
         """Put the first snapshot in force; there is none to go back to.
+
+        Args:
+            new: The snapshot.
+            record: Whether it is kept in the store before.
 
         Raises:
             PhaseError: It cannot serve.
         """
-        built = await self._ready(new)
+        built = await self._ready(new, record=record)
         self._put(new, built)
         await self._ask(self._verify, new, Phase.VERIFY)
 
@@ -120,12 +124,13 @@ class Exchange(Generic[ModelT]):
             raise
         await self._end(old)
 
-    async def _ready(self, new: Snapshot[ModelT]) -> list[_Built[ModelT]]:
+    async def _ready(self, new: Snapshot[ModelT], *, record: bool = True) -> list[_Built[ModelT]]:
         """Do all that can fail before the swap."""
         built = await self._build(new)
         try:
             await self._ask(self._probe, new, Phase.PROBE)
-            await self.record(new)
+            if record:
+                await self.record(new)
         except BaseException:
             await self._abandon(built)
             raise

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -143,9 +142,7 @@ class ConfigurationManager(Generic[ModelT]):
         self.model, self.name = model, name
         self.settings = settings or ManagerSettings()
         self._sources = tuple(sources)
-        self._candidates = Candidates(
-            model, Path(name), migrate, judge, resolver, self.settings.timeout
-        )
+        self._candidates = Candidates(model, name, migrate, judge, resolver, self.settings.timeout)
         self._store = store
         self._series = metrics or ConfigurationMetrics()
         self._log = logger or get_logger("configuration", manager=name)
@@ -396,13 +393,13 @@ class ConfigurationManager(Generic[ModelT]):
 
     async def _first(self, reason: str, actor: str) -> None:
         began = self._clock()
-        stored = await self._latest()
+        stored, trouble = await self._latest()
         try:
             new = await self._candidate(reason, actor, None)
             if stored is not None:
                 self._approved(between(stored.document, new.document, self.model), new)
-            self._exchange.recorded = revision_of(stored.document) if stored is not None else None
-            await self._exchange.first(new)
+                self._exchange.recorded = revision_of(stored.document)
+            await self._exchange.first(new, record=trouble is None)
         except PhaseError as error:
             failed = self._note(error, serving=stored is not None)
             if stored is None:
@@ -410,6 +407,9 @@ class ConfigurationManager(Generic[ModelT]):
             await self._serve_stored(stored, actor)
             return
         self._succeeded(Reload(Outcome.APPLIED, None, new), began)
+        if trouble is not None:
+            # It serves; it is recorded as soon as a later look finds the store whole.
+            self._note(PhaseError(Phase.RECORD, trouble))
 
     async def _serve_stored(self, stored: StoredDocument, actor: str) -> None:
         """Serve the newest stored revision; the failure that led here stays noted."""
@@ -423,16 +423,15 @@ class ConfigurationManager(Generic[ModelT]):
             raise self._note(error, serving=False) from error.cause
         self._show()
 
-    async def _latest(self) -> StoredDocument | None:
+    async def _latest(self) -> tuple[StoredDocument | None, Exception | None]:
+        """Return the newest stored revision, or why there is no telling."""
         if self._store is None:
-            return None
+            return None, None
         try:
             async with asyncio.timeout(self.settings.timeout):
-                return await self._store.latest()
+                return await self._store.latest(), None
         except Exception as error:
-            # Whoever cannot read revisions can still serve what the sources say.
-            self._log.warning("configuration.store-away", error=type(error).__name__)
-            return None
+            return None, error
 
     async def _reload(
         self, reason: str, actor: str, approver: str | None, *, asked: bool

@@ -119,15 +119,14 @@ class ReloadError(CitadelError):
 
     def __init__(self, name: str, phase: Phase, cause: Exception, *, serving: bool = True) -> None:
         self.phase, self.cause = phase, cause
-        known = isinstance(cause, CitadelError)
         # An unknown error's text may hold a value of the configuration.
-        message = cause.message if isinstance(cause, CitadelError) else type(cause).__name__
-        next_step = cause.next_step if isinstance(cause, CitadelError) else ""
-        old = "the old configuration serves on" if serving else "there is no older one to serve"
+        message, next_step = type(cause).__name__, "Look at the place that the log names."
+        if isinstance(cause, CitadelError):
+            message, next_step = cause.message, cause.next_step
+        old = "The old configuration serves on." if serving else "There is no older one to serve."
         super().__init__(
             f"{name} was not taken, phase {phase}: {message}",
-            next_step=next_step
-            or ("" if known else "The log says more. ") + f"{old.capitalize()}.",
+            next_step=f"{next_step} {old}".lstrip(),
         )
 
 

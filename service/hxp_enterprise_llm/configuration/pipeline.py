@@ -28,7 +28,7 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 class Draft:
     """A document after merging, before its values are checked."""
 
-    path: Path
+    home: Place
     data: dict[str, Any]
     origins: Origins
     problems: tuple[Diagnostic, ...] = ()
@@ -40,7 +40,7 @@ class Draft:
             origin = self.origins.get(path[:length])
             if origin is not None:
                 return origin.place
-        return Place(self.path, 1, 1)
+        return self.home
 
 
 @dataclass(frozen=True)
@@ -67,13 +67,13 @@ Judge = Callable[[Draft, "ModelT | None", set[KeyPath]], Outcome]
 """Runs rules over a model, or over what is left of a document without its refused keys."""
 
 
-def assemble(layers: Iterable[Layer], model: type[BaseModel], home: Path) -> Draft:
+def assemble(layers: Iterable[Layer], model: type[BaseModel], home: Path | str) -> Draft:
     """Lay each layer over those before it.
 
     Args:
         layers: The lowest first; the order is the precedence.
         model: The model of the document; says where null is a value.
-        home: What an error about no key in particular names.
+        home: The file, or the words, that an error about a key that nobody wrote names.
     """
     data: dict[str, Any] = {}
     origins: Origins = {}
@@ -91,7 +91,8 @@ def assemble(layers: Iterable[Layer], model: type[BaseModel], home: Path) -> Dra
         problems.extend(placed.problems)
         files.extend(placed.files)
     data = _without_removed(data, origins, model)
-    return Draft(home, data, origins, tuple(problems), tuple(dict.fromkeys(files)))
+    place = Place(home, 1, 1) if isinstance(home, Path) else Place(Path(home), 1, 1, home)
+    return Draft(place, data, origins, tuple(problems), tuple(dict.fromkeys(files)))
 
 
 def validate(draft: Draft, model: type[ModelT]) -> tuple[ModelT | None, tuple[Diagnostic, ...]]:

@@ -326,7 +326,7 @@ async def test_what_one_part_refuses_no_part_gets(source: MemorySource) -> None:
     before = await manager.load()
     error = await refused(manager, source, level=2)
     assert (error.phase, manager.snapshot) == (Phase.BUILD, before)
-    assert "this port is taken\n  Take another." in str(error)
+    assert "this port is taken\n  Take another. The old configuration serves on." in str(error)
     assert first.calls[2:] == ["prepare 2", "abandon 2"]
     assert third.calls[2:] == []
     detach()
@@ -732,14 +732,19 @@ async def test_a_stored_revision_that_fits_no_more_is_an_error(source: MemorySou
         await managed(source, store=store).load()
 
 
-async def test_a_store_that_is_away_at_the_start_lets_the_sources_serve(
+async def test_a_store_that_is_away_at_the_start_gets_the_revision_later(
     source: MemorySource,
 ) -> None:
     store = Memory(away=True)
     manager = managed(source, store=store)
-    with pytest.raises(ReloadError) as caught:
-        await manager.load()
-    assert caught.value.phase is Phase.RECORD
+    assert (await manager.load()).config.level == 1
+    failure = manager.health().failure
+    assert failure is not None
+    assert (failure.phase, manager.health().ok) == (Phase.RECORD, False)
+    store.away = False
+    await manager.noticed("poll")
+    assert manager.health().ok
+    assert [item.document["level"] for item in store.revisions] == [1]
 
 
 @pytest.mark.feature("CL-05", "UT-04")
