@@ -21,6 +21,7 @@ from hxp_enterprise_llm.core.lifecycle import Lifecycle, State, Transition
 from hxp_enterprise_llm.core.metrics import MetricsRegistry, ServiceMetrics
 from hxp_enterprise_llm.core.policy import ServicePolicy
 from hxp_enterprise_llm.core.reload import Prepared
+from hxp_enterprise_llm.core.run import Run, ended
 from hxp_enterprise_llm.core.tasks import Background, settled
 from hxp_enterprise_llm.utilities.breaker import Breaker
 from hxp_enterprise_llm.utilities.retry import Retried, Retrier
@@ -43,8 +44,6 @@ class ServiceOptions(TypedDict, total=False):
 
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-_HURRY = 1.0
-"""Seconds between two cancellations of a service that does not end."""
 
 
 class BaseService(ABC, Generic[ConfigT]):
@@ -99,7 +98,7 @@ class BaseService(ABC, Generic[ConfigT]):
         )
         self._causes: dict[str, str] = {}
         self._reloading = asyncio.Lock()
-        self._run = _Run()
+        self._run = Run()
 
     # What a subclass writes.
 
@@ -180,7 +179,7 @@ class BaseService(ABC, Generic[ConfigT]):
         """
         self.lifecycle.move(State.STARTING)
         self.series.follow(lambda: self.lifecycle.state)
-        run = self._run = _Run()
+        run = self._run = Run()
         run.task = asyncio.create_task(self._main(run), name=f"service {self.name}")
         run.task.add_done_callback(lambda _: self._ended(run))
         try:
@@ -232,8 +231,11 @@ class BaseService(ABC, Generic[ConfigT]):
                 self.lifecycle.move(State.STOPPED)
             return
         self._ask(run)
-        await self._end(run.task)
-        self._ended(run)
+        try:
+            patience = self.policy.drain_timeout + self.policy.stop_timeout
+            await ended(run.task, patience=patience, on_forced=self._forced)
+        finally:
+            self._ended(run)
 
     def ask_stop(self) -> None:
         """Begin to stop without waiting; when it drains already, cut that short."""
@@ -379,7 +381,7 @@ class BaseService(ABC, Generic[ConfigT]):
 
     # How it works.
 
-    async def _main(self, run: _Run) -> None:
+    async def _main(self, run: Run) -> None:
         try:
             async with AsyncExitStack() as resources:
                 resources.push_async_callback(self.background.close)
@@ -397,7 +399,7 @@ class BaseService(ABC, Generic[ConfigT]):
             if error is not run.error:
                 self.faults.report(error, "stop")
 
-    async def _begin(self, run: _Run, resources: AsyncExitStack) -> None:
+    async def _begin(self, run: Run, resources: AsyncExitStack) -> None:
         try:
             async with asyncio.timeout(self.policy.start_timeout) as limit:
                 await self.on_start(resources)
@@ -425,40 +427,24 @@ class BaseService(ABC, Generic[ConfigT]):
                 raise
         await self._run.stop_asked.wait()
 
-    async def _end(self, task: asyncio.Task[None]) -> None:
-        patience = self.policy.drain_timeout + self.policy.stop_timeout
-        cancelled: asyncio.CancelledError | None = None
-        while not task.done():
-            try:
-                await asyncio.wait([task], timeout=patience)
-            except asyncio.CancelledError as error:
-                cancelled = error
-                continue
-            if not task.done():
-                self.log.error("stop-forced", after=patience)
-                task.cancel()
-                patience = _HURRY
-        if cancelled is not None:
-            raise cancelled
-
-    def _ask(self, run: _Run) -> None:
-        run.drain_asked.set()
-        run.stop_asked.set()
+    def _ask(self, run: Run) -> None:
+        run.ask_stop()
         if self.state is State.STARTING and run.task is not None:
             run.task.cancel()
 
-    def _ended(self, run: _Run) -> None:
+    def _ended(self, run: Run) -> None:
         """Come to rest, however the service's task ended; it may never have begun."""
         if run.over:
             return
-        run.over = True
         if self.lifecycle.serving:
             self.lifecycle.move(State.DRAINING, "cut short")
         self.lifecycle.move(State.STOPPED, run.reason)
         self._causes.clear()
-        for event in (run.drained, run.drain_asked, run.stop_asked):
-            event.set()
+        run.release()
         self.log.info("stopped")
+
+    def _forced(self, patience: float) -> None:
+        self.log.error("stop-forced", after=patience)
 
     def _late(self) -> CitadelError:
         waited = "".join(f"; {cause}: {reason}" for cause, reason in self._causes.items())
@@ -493,14 +479,3 @@ class BaseService(ABC, Generic[ConfigT]):
 
     def _count(self, code: str, handling: Handling) -> None:
         self.series.fault(code, handling.value)
-
-
-class _Run:
-    """One run of a service, from start to stop."""
-
-    def __init__(self) -> None:
-        self.task: asyncio.Task[None] | None = None
-        self.error: Exception | None = None
-        self.reason, self.over = "", False
-        self.drain_asked, self.drained = asyncio.Event(), asyncio.Event()
-        self.stop_asked = asyncio.Event()

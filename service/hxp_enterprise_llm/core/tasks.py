@@ -54,9 +54,6 @@ class Background:
         self._on_failure, self._on_return = on_failure, on_return
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def __len__(self) -> int:
-        return len(self._tasks)
-
     def owns(self, task: asyncio.Task[Any] | None) -> bool:
         """Tell whether a task is one of this work."""
         return task in self._tasks

@@ -11,15 +11,18 @@ from pydantic import ValidationError
 from tests.unit.core.demo import QUICK, others
 
 from hxp_enterprise_llm.core import BaseAIModelService, VllmService
+from hxp_enterprise_llm.core.ai_model_service import ModelServiceConfig
 from hxp_enterprise_llm.core.exceptions import DependencyError, StartTimeoutError
 from hxp_enterprise_llm.core.health import Verdict
 from hxp_enterprise_llm.core.lifecycle import State
+from hxp_enterprise_llm.core.metrics import MetricsRegistry
 from hxp_enterprise_llm.core.vllm_service import FIGURES, VllmConfig
 from hxp_enterprise_llm.testing.engine import EngineDouble
 from hxp_enterprise_llm.utilities.http import Reply
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from contextlib import AsyncExitStack
 
 pytestmark = pytest.mark.feature("CO-03", "CO-04")
 
@@ -244,3 +247,22 @@ async def test_an_engine_without_a_text_for_its_error_is_named_too(engine: Engin
         await service._look()
     service._away(TimeoutError())
     assert service.causes["engine"] == "no answer in time"
+
+
+async def test_an_engine_without_figures_is_served_too_and_shares_a_registry() -> None:
+    class Plain(BaseAIModelService[ModelServiceConfig]):
+        async def on_open(self, resources: AsyncExitStack) -> None:
+            resources.callback(self.log.info, "closed")
+
+        async def check_engine(self) -> None:
+            """It is always there."""
+
+        async def served_models(self) -> tuple[str, ...]:
+            return ("embed",)
+
+    metrics, wanted = MetricsRegistry(), ModelServiceConfig(models=("embed",))
+    first, second = (Plain(wanted, name=name, metrics=metrics) for name in ("one", "two"))
+    async with first, second:
+        text = metrics.expose().decode()
+    assert 'citadel_model_served{model="embed",service="one"} 1.0' in text
+    assert 'citadel_model_served{model="embed",service="two"} 1.0' in text

@@ -321,6 +321,53 @@ async def test_a_connection_that_does_not_close_is_reported_only(server: Server)
     assert store.metrics.registry.get_sample_value("citadel_service_faults_total", labels) == 1
 
 
+async def test_an_error_of_the_service_outside_keeps_its_own_words(server: Server) -> None:
+    class Sealed(StoreService):
+        async def connect(self, config: StoreConfig) -> int:
+            raise DependencyError("the vault is sealed", next_step="Unseal it.")
+
+    with pytest.raises(DependencyError, match=r"^the vault is sealed\n  Unseal it"):
+        await Sealed(server).start()
+
+
+async def test_a_reload_that_is_faster_than_the_reconnection_wins(server: Server) -> None:
+    held = asyncio.Event()
+
+    class Slow(StoreService):
+        async def connect(self, config: StoreConfig) -> int:
+            if config.host == "data-1" and self.server.opened:
+                self.reach()
+                await held.wait()
+            return await super().connect(config)
+
+    async with Slow(server) as store:
+        server.up = False
+        await becomes(store, State.DEGRADED)
+        server.up = True
+        prepared = await store.prepare(StoreConfig(host="data-2"))
+        store.commit(prepared)
+        held.set()
+        assert await store.call(store.read) == 2
+        await until(lambda: closed(server, 3))
+        assert server.open == {2}
+        assert store.state is State.READY
+
+
+async def test_it_stops_while_it_is_away_and_waits_for_all_who_use_it(server: Server) -> None:
+    server.up = False
+    policy = WATCH.model_copy(update={"required": False})
+    async with StoreService(server, connection=policy) as away:
+        pass
+    assert away.state is State.STOPPED
+    server.up = True
+    async with StoreService(server) as store:
+        server.hold = asyncio.Event()
+        reads = [asyncio.create_task(store.call(store.read)) for _ in range(2)]
+        await asyncio.sleep(0)
+        server.hold.set()
+        assert await asyncio.gather(*reads) == [1, 1]
+
+
 def test_its_policy_is_a_model_with_defaults() -> None:
     assert ConnectionPolicy().model_dump() == {
         "connect_timeout": 10.0,

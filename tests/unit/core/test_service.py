@@ -465,6 +465,34 @@ async def test_retry_and_breaker_are_given_and_measured() -> None:
         assert value(service, "citadel_service_breaker_state", **labels) == 1
 
 
+async def test_it_logs_through_the_logger_that_it_is_given() -> None:
+    events: list[tuple[str, dict[str, Any]]] = []
+
+    class Journal:
+        def info(self, event: str, **fields: Any) -> None:
+            events.append((event, fields))
+
+        debug = warning = error = exception = info
+
+        def bind(self, **_: Any) -> Journal:
+            return self
+
+    async with DemoService(logger=Journal()) as service:
+        service.faults.report(DependencyError("redis is away"), "read")
+    assert [event for event, _ in events] == ["started", "fault", "stopped"]
+    assert events[1][1]["message"] == "redis is away"
+
+
+async def test_metrics_of_a_service_s_own_are_made_once() -> None:
+    async with DemoService() as service:
+        for _ in range(2):
+            service.metrics.counter("citadel_demo_jobs", "Jobs.", ("kind",)).labels("a").inc()
+            service.metrics.gauge("citadel_demo_queue", "Waiting.", ()).set(4)
+        text = service.metrics.expose().decode()
+    assert 'citadel_demo_jobs_total{kind="a"} 2.0' in text
+    assert "citadel_demo_queue 4.0" in text
+
+
 async def test_an_observer_that_fails_is_reported() -> None:
     def broken(_: Transition) -> None:
         raise ValueError("observer")
