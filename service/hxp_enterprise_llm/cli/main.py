@@ -33,6 +33,7 @@ NOUNS: dict[str, Noun] = {
     "env": Noun("env:env", "Print shell exports for pulumi and OpenAI clients."),
     "destroy": Noun("destroy:destroy", "Remove an environment with its data."),
     "config": Noun("config:app", "Validate, show and explain environment files."),
+    "secrets": Noun("secrets:app", "Set, rotate, audit and back up secrets."),
     "artifacts": Noun("artifacts:app", "Fetch, list, verify and clean up wheels and models."),
     "hosts": Noun("hosts:app", "Make, list and remove hosts only (the Pulumi half)."),
     "toolchain": Noun("toolchain:toolchain", "Find or make the Pulumi engine."),

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import os
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from hxp_enterprise_llm.configuration.audit import AuditEvent, AuditLog
 from hxp_enterprise_llm.configuration.secrets.backends.process import (
     Credentials,
     Files,
     Variables,
 )
 from hxp_enterprise_llm.configuration.secrets.errors import SecretRefusedError
+from hxp_enterprise_llm.configuration.secrets.keyring import Clock, utc_now
 from hxp_enterprise_llm.configuration.secrets.secret import Secret
 from hxp_enterprise_llm.configuration.secrets.store import SealedStore
 from hxp_enterprise_llm.configuration.secrets.values import new_value
@@ -24,8 +28,18 @@ if TYPE_CHECKING:
     from hxp_enterprise_llm.configuration.diagnostics import KeyPath
     from hxp_enterprise_llm.configuration.loader import LoadedEnvironment
     from hxp_enterprise_llm.configuration.secrets.backends.base import Backend
+    from hxp_enterprise_llm.configuration.secrets.manager import SecretManager
 
+AUDIT_FILE = "audit.jsonl"
 T = TypeVar("T")
+
+
+def operator() -> str:
+    """Return who runs this process, as the audit log names people."""
+    try:
+        return f"person:{getpass.getuser()}"
+    except (KeyError, OSError):
+        return f"uid:{os.getuid()}"
 
 
 class Secrets:
@@ -34,10 +48,14 @@ class Secrets:
     Args:
         folder: The state folder of the environment, `.citadel/NAME`.
         variables: The environment to read; that of the process when not given.
+        actor: Who reads, for the audit log; who runs the process when not given.
     """
 
-    def __init__(self, folder: Path, *, variables: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, variables: Mapping[str, str] | None = None, actor: str = ""
+    ) -> None:
         self._store = SealedStore(folder)
+        self._audit, self._actor = folder / AUDIT_FILE, actor or operator()
         self._variables = os.environ if variables is None else variables
         self._files = Files(folder.parents[1])
 
@@ -49,8 +67,22 @@ class Secrets:
         Raises:
             RefusedError: The scheme is unknown or its backend is not set up.
             UnreachableError: The backend is away.
-            CitadelError: The file or variable is missing or empty, or the sealed file was changed.
+            CitadelError: The file or variable is missing or empty, the sealed file was changed, or
+                the read cannot be recorded in the audit log.
         """
+        try:
+            secret = self._resolve(reference)
+        except CitadelError:
+            self._record(reference, "failed")
+            raise
+        self._record(reference, "ok")
+        return secret
+
+    def _record(self, reference: str, outcome: str) -> None:
+        with closing(AuditLog(self._audit)) as log:
+            log.append(AuditEvent(self._actor, "secret.read", reference, outcome))
+
+    def _resolve(self, reference: str) -> Secret:
         scheme, _, path = reference.partition(":")
         if scheme == "generated":
             return self._store.get_or_make(path, lambda: new_value(path))
@@ -128,6 +160,35 @@ REMOTE: dict[str, Callable[[Mapping[str, str]], Backend]] = {
     "kubernetes": _kubernetes,
 }
 """Scheme → what makes its backend from the variables that its vendor's own tools read."""
+
+
+def local_manager(
+    folder: Path,
+    variables: Mapping[str, str],
+    schemes: Collection[str] = (),
+    *,
+    clock: Clock = utc_now,
+) -> SecretManager:
+    """Return a manager of one environment, for whom its files belong to.
+
+    Args:
+        folder: The state folder of the environment.
+        variables: The environment to read.
+        schemes: Remote backends to open beside the local ones, those of them that there are.
+        clock: Time of now.
+    """
+    from hxp_enterprise_llm.configuration.secrets.access import EVERYTHING
+    from hxp_enterprise_llm.configuration.secrets.backends.sealed import SealedFile
+    from hxp_enterprise_llm.configuration.secrets.manager import SecretManager
+
+    backends: list[Backend] = [
+        SealedFile(SealedStore(folder, clock=clock)),
+        Variables(variables),
+        Files(folder.parents[1]),
+    ]
+    backends += [REMOTE[scheme](variables) for scheme in sorted(REMOTE) if scheme in schemes]
+    audit = AuditLog(folder / AUDIT_FILE, clock=clock)
+    return SecretManager(backends, access=EVERYTHING, audit=audit, clock=clock)
 
 
 async def _read(backend: Backend, path: str) -> Secret:

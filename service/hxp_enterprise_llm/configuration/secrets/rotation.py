@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from hxp_enterprise_llm.configuration.secrets.backends.base import SecretInfo
+from hxp_enterprise_llm.core.exceptions import CitadelError
 
 
 @dataclass(frozen=True)
@@ -53,3 +56,33 @@ async def ages(
         if age >= every:
             due.append(Due(f"{scheme}:{info.path}", age, age - every))
     return Ages(tuple(sorted(due, key=lambda item: (-item.over, item.path))), oldest)
+
+
+class Counts(Protocol):
+    """What knows the due list and keeps its metric."""
+
+    async def due(self) -> tuple[Due, ...]:
+        """Return the due list."""
+
+
+async def keep_counted(
+    manager: Counts,
+    *,
+    every: float = 3600.0,
+    told: Callable[[CitadelError], None] = lambda _error: None,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> None:
+    """Keep the metric of what is due fresh until cancelled, for services.
+
+    Args:
+        manager: The secret manager.
+        every: Seconds between two looks.
+        told: Takes an error; the next look is taken all the same.
+        sleep: Waits.
+    """
+    while True:
+        try:
+            await manager.due()
+        except CitadelError as error:
+            told(error)
+        await sleep(every)

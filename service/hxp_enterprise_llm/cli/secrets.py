@@ -1,0 +1,385 @@
+"""`citadel secrets`: set, rotate, audit and back up secrets; values come by prompt or pipe only."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from hxp_enterprise_llm.cli.console import Output, OutputOption, print_json, print_table
+from hxp_enterprise_llm.cli.target import EnvironmentArgument, open_target
+from hxp_enterprise_llm.core.exceptions import CitadelError, ExitCode, RefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from hxp_enterprise_llm.configuration.secrets import Secret
+    from hxp_enterprise_llm.configuration.secrets.backends.base import SecretInfo
+    from hxp_enterprise_llm.configuration.secrets.manager import SecretManager
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+T = TypeVar("T")
+
+NameArgument = Annotated[
+    str, typer.Argument(help="Its path; of another backend with its scheme: vault:kv/db#password")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would change and end.")]
+
+
+@app.command("set")
+def set_(
+    environment: EnvironmentArgument,
+    name: NameArgument,
+    *,
+    fernet_key: Annotated[
+        Path | None,
+        typer.Option(help="File with Fernet keys: what comes in is a token of an older system."),
+    ] = None,
+    output: Annotated[Output, OutputOption] = Output.TEXT,
+) -> int:
+    """Keep a secret; its value is asked for, or read from a pipe, never given as an argument.
+
+    Examples: citadel secrets set local smtp/password · citadel secrets set local a/b < file
+    """
+    value = _value(f"Value of {name}", fernet_key)
+    info = _run(environment, lambda manager, actor: manager.set(name, value, actor=actor), name)
+    return _told(info, f"{name} is set, version {info.version}", output)
+
+
+@app.command()
+def get(
+    environment: EnvironmentArgument,
+    name: NameArgument,
+    *,
+    reveal: Annotated[
+        bool, typer.Option("--reveal", help="Print the value; on a terminal only.")
+    ] = False,
+    to: Annotated[
+        Path | None, typer.Option(help="Write the value to a new file of mode 0600.")
+    ] = None,
+    output: Annotated[Output, OutputOption] = Output.TEXT,
+) -> int:
+    """Say what is known of a secret; its value only with --reveal, on a terminal.
+
+    Examples: citadel secrets get local gateway/key · citadel secrets get local a/b --reveal
+    """
+    if reveal and not sys.stdout.isatty():
+        raise RefusedError(
+            "a secret is revealed on a terminal only",
+            next_step="Write it to a file of mode 0600 with --to FILE, or use a reference to it.",
+        )
+    if reveal or to:
+        value = _run(environment, lambda manager, actor: manager.get(name, actor=actor), name)
+        if to:
+            _write_new(to, value)
+        if reveal and output is Output.JSON:
+            print_json({"path": name, "value": value.reveal()})
+            return ExitCode.OK
+        if reveal:
+            typer.echo(value.reveal())
+            return ExitCode.OK
+    info = _run(environment, lambda manager, actor: manager.info(name, actor=actor), name)
+    return _told(info, _line(info), output)
+
+
+@app.command("list")
+def list_(
+    environment: EnvironmentArgument,
+    prefix: Annotated[str, typer.Argument(help="Only paths that begin so.")] = "",
+    output: Annotated[Output, OutputOption] = Output.TEXT,
+) -> int:
+    """List secrets with version, age and key; no values.
+
+    Examples: citadel secrets list local · citadel secrets list local postgres/ --output json
+    """
+    found = _run(environment, lambda manager, actor: manager.list(prefix, actor=actor), prefix)
+    if output is Output.JSON:
+        print_json([_document(info) for info in found])
+        return ExitCode.OK
+    rows = [(info.path, str(info.version), _age(info), info.key_id) for info in found]
+    print_table(("secret", "version", "age", "key"), rows)
+    return ExitCode.OK
+
+
+@app.command()
+def rotate(
+    environment: EnvironmentArgument,
+    names: Annotated[list[str] | None, typer.Argument(help="Secrets to rotate.")] = None,
+    *,
+    due: Annotated[bool, typer.Option("--due", help="All that are 90 days old or older.")] = False,
+    dry_run: DryRun = False,
+    output: Annotated[Output, OutputOption] = Output.TEXT,
+) -> int:
+    """Give secrets new random values; `citadel up` brings them to the hosts.
+
+    Examples: citadel secrets rotate local redis/default · citadel secrets rotate local --due
+    """
+    if bool(names) == due:
+        raise RefusedError(
+            "rotate needs names, or --due", next_step="See: citadel secrets list ENVIRONMENT."
+        )
+
+    async def work(manager: SecretManager, actor: str) -> list[str]:
+        found = [item.path for item in await manager.due()] if due else list(names or ())
+        for name in found:
+            await (manager.info if dry_run else manager.rotate)(name, actor=actor)
+        return found
+
+    done = _run(environment, work, *(names or ()))
+    if output is Output.JSON:
+        print_json({"environment": environment, "rotated": done, "dry_run": dry_run})
+        return ExitCode.OK
+    verb = "would get a new value" if dry_run else "has a new value"
+    typer.echo("\n".join(f"{name} {verb}" for name in done) or "nothing is due")
+    if done and not dry_run:
+        typer.echo(f"run: citadel up {environment}")
+    return ExitCode.OK
+
+
+@app.command()
+def rekey(*, dry_run: DryRun = False, output: Annotated[Output, OutputOption] = Output.TEXT) -> int:
+    """Seal the secrets of all environments of this checkout with a new key; values stay.
+
+    Examples: citadel secrets rekey --dry-run · citadel secrets rekey --output json
+    """
+    from dataclasses import asdict
+
+    from hxp_enterprise_llm.configuration.secrets.rekey import rekey as rekeyed
+    from hxp_enterprise_llm.orchestration.paths import state
+
+    done = rekeyed(state(), dry_run=dry_run)
+    if output is Output.JSON:
+        print_json(asdict(done) | {"dry_run": dry_run})
+        return ExitCode.OK
+    would = "would be " if dry_run else ""
+    for name, count in done.environments.items():
+        typer.echo(f"{name}: {count} {would}sealed with {done.key_id or 'a new key'}")
+    typer.echo(f"keys {would}dropped: {', '.join(done.retired) or 'none'}")
+    return ExitCode.OK
+
+
+@app.command()
+def audit(
+    environment: EnvironmentArgument,
+    *,
+    last: Annotated[int, typer.Option(min=0, help="How many records; 0 is all.")] = 20,
+    since: Annotated[
+        str, typer.Option(help="NUMBER:DIGEST noted before; refused when it is not in the log.")
+    ] = "",
+    output: Annotated[Output, OutputOption] = Output.TEXT,
+) -> int:
+    """Check the chain of the audit log and show who read or wrote what, newest last.
+
+    Examples: citadel secrets audit local · citadel secrets audit local --last 0 --output json
+    """
+    from hxp_enterprise_llm.configuration.audit import AuditLog, Head
+    from hxp_enterprise_llm.configuration.secrets.references import AUDIT_FILE
+
+    number, _, digest = since.partition(":")
+    if since and not (number.isdigit() and digest):
+        raise RefusedError("--since is not of the form NUMBER:DIGEST")
+    log = AuditLog(open_target(environment).state / AUDIT_FILE)
+    head = log.verify(Head(int(number), digest) if since else None)
+    records = list(log.records())[-last:]
+    if output is Output.JSON:
+        print_json({"head": str(head), "records": [_record(item) for item in records]})
+        return ExitCode.OK
+    rows = [
+        (
+            item.at.isoformat(" ", "seconds"),
+            item.event.actor,
+            item.event.action,
+            item.event.outcome,
+            item.event.resource,
+        )
+        for item in records
+    ]
+    print_table(("time", "actor", "action", "outcome", "secret"), rows)
+    typer.echo(f"the chain of {head.number} records is whole; its head is {head}")
+    return ExitCode.OK
+
+
+@app.command()
+def doctor(
+    environment: EnvironmentArgument, output: Annotated[Output, OutputOption] = Output.TEXT
+) -> int:
+    """Check files, keys, the audit log, references and ages; exit 1 for a fault, 2 when one is due.
+
+    Examples: citadel secrets doctor local · citadel secrets doctor local --output json
+    """
+    from hxp_enterprise_llm.configuration.secrets.doctor import examine
+
+    target = open_target(environment)
+    found = asyncio.run(examine(target.loaded, target.state))
+    if output is Output.JSON:
+        print_json([{"check": item.name, "state": item.state, "text": item.text} for item in found])
+    else:
+        print_table(("check", "state", ""), [(item.name, item.state, item.text) for item in found])
+    states = {item.state for item in found}
+    if "fault" in states:
+        return ExitCode.ERROR
+    return ExitCode.CHANGES if "due" in states else ExitCode.OK
+
+
+@app.command()
+def backup(
+    environment: EnvironmentArgument,
+    file: Annotated[Path, typer.Argument(help="A new file; mode 0600.")],
+    output: Annotated[Output, OutputOption] = Output.TEXT,
+) -> int:
+    """Write all secrets to one file, sealed with a passphrase that is asked for or piped in.
+
+    Examples: citadel secrets backup local secrets.backup
+    """
+    _refuse_existing(file)
+    passphrase = _value("Passphrase")
+    data = _run(environment, lambda manager, actor: manager.backup(passphrase, actor=actor))
+    _write_new(file, data)
+    if output is Output.JSON:
+        print_json({"environment": environment, "file": str(file), "bytes": len(data)})
+    else:
+        typer.echo(f"{file} holds the secrets of {environment}; keep the passphrase elsewhere")
+    return ExitCode.OK
+
+
+@app.command()
+def restore(
+    environment: EnvironmentArgument,
+    file: Annotated[Path, typer.Argument(help="A backup.")],
+    *,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Also over values that are different now.")
+    ] = False,
+    dry_run: DryRun = False,
+    output: Annotated[Output, OutputOption] = Output.TEXT,
+) -> int:
+    """Check a backup whole, then put its secrets back.
+
+    Examples: citadel secrets restore local secrets.backup --dry-run
+    """
+    from dataclasses import asdict
+
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise CitadelError(f"backup {file}: {error.strerror}") from None
+    passphrase = _value("Passphrase")
+    done = _run(
+        environment,
+        lambda manager, actor: manager.restore(
+            data, passphrase, actor=actor, replace=replace, dry_run=dry_run
+        ),
+    )
+    if output is Output.JSON:
+        print_json(asdict(done) | {"dry_run": dry_run})
+        return ExitCode.OK
+    verb = "would be" if dry_run else "were"
+    typer.echo(
+        f"backup of {done.made_at:%Y-%m-%d %H:%M} is whole: {len(done.new)} {verb} put back, "
+        f"{len(done.other)} {verb} replaced, {len(done.same)} are the same"
+    )
+    return ExitCode.OK
+
+
+def _run(
+    environment: str, work: Callable[[SecretManager, str], Awaitable[T]], *addresses: str
+) -> T:
+    from hxp_enterprise_llm.configuration.secrets.references import operator
+
+    async def opened() -> T:
+        async with _manager(open_target(environment).state, addresses) as manager:
+            return await work(manager, operator())
+
+    return asyncio.run(opened())
+
+
+@asynccontextmanager
+async def _manager(state: Path, addresses: Sequence[str]) -> AsyncIterator[SecretManager]:
+    """Open the environment's sealed file, and the backends that addresses name."""
+    from hxp_enterprise_llm.configuration.secrets.references import local_manager
+
+    manager = local_manager(state, os.environ, {address.partition(":")[0] for address in addresses})
+    try:
+        yield manager
+    finally:
+        await manager.aclose()
+
+
+def _value(prompt: str, fernet_key: Path | None = None) -> Secret:
+    """Ask for a value twice without echo, or read it from a pipe."""
+    from hxp_enterprise_llm.configuration.secrets import Secret
+
+    if sys.stdin.isatty():
+        text = typer.prompt(prompt, hide_input=True, confirmation_prompt=True, err=True)
+    else:
+        text = sys.stdin.read().rstrip("\n")
+    if not text:
+        raise RefusedError(
+            "there is no value", next_step="Type it when asked, or pipe it in: … < FILE"
+        )
+    if fernet_key is None:
+        return Secret(text)
+    from hxp_enterprise_llm.configuration.secrets.backends.process import Files
+    from hxp_enterprise_llm.configuration.secrets.fernet import read_fernet
+
+    return read_fernet(text, Files(Path.cwd()).read(str(fernet_key)).reveal().split())
+
+
+def _refuse_existing(file: Path) -> None:
+    if file.exists():
+        raise RefusedError(f"{file} exists already", next_step="Name a new file.")
+
+
+def _write_new(file: Path, content: Secret | bytes) -> None:
+    data = content if isinstance(content, bytes) else content.reveal().encode()
+    try:
+        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        _refuse_existing(file)
+        raise
+    except OSError as error:
+        raise CitadelError(f"{file}: {error.strerror}") from None
+    with os.fdopen(handle, "wb") as opened:
+        opened.write(data)
+
+
+def _told(info: SecretInfo, text: str, output: Output) -> int:
+    if output is Output.JSON:
+        print_json(_document(info))
+    else:
+        typer.echo(text)
+    return ExitCode.OK
+
+
+def _document(info: SecretInfo) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return asdict(info)
+
+
+def _line(info: SecretInfo) -> str:
+    return f"{info.path}: version {info.version}, {_age(info)} old, sealed with {info.key_id}"
+
+
+def _age(info: SecretInfo) -> str:
+    from hxp_enterprise_llm.configuration.secrets.keyring import utc_now
+
+    if info.made_at is None:
+        return "unknown"
+    age = max(utc_now() - info.made_at, timedelta())
+    return f"{age.days} d" if age.days else f"{age.seconds // 3600} h"
+
+
+def _record(item: Any) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {"number": item.number, "at": item.at.isoformat(), "digest": item.digest} | asdict(
+        item.event
+    )

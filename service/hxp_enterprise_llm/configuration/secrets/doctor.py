@@ -1,0 +1,104 @@
+"""A look at everything that secrets of an environment stand on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hxp_enterprise_llm.configuration.audit import AuditLog
+from hxp_enterprise_llm.configuration.secrets.keyring import Clock, KeyRing, utc_now
+from hxp_enterprise_llm.configuration.secrets.policy import SecretPolicy
+from hxp_enterprise_llm.configuration.secrets.references import (
+    AUDIT_FILE,
+    local_manager,
+    refuse_unresolved,
+)
+from hxp_enterprise_llm.configuration.secrets.store import SealedStore
+from hxp_enterprise_llm.core.exceptions import CitadelError
+
+if TYPE_CHECKING:
+    from hxp_enterprise_llm.configuration.loader import LoadedEnvironment
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found: `ok`, `due` or `fault`."""
+
+    name: str
+    state: str
+    text: str
+
+
+async def examine(
+    loaded: LoadedEnvironment, folder: Path, *, clock: Clock = utc_now
+) -> tuple[Finding, ...]:
+    """Check the key ring, the sealed file, the audit log, all references and all ages.
+
+    Args:
+        loaded: The environment.
+        folder: Its state folder.
+        clock: Time of now.
+    """
+    store, policy = SealedStore(folder), SecretPolicy()
+    checks: dict[str, Callable[[], Finding]] = {
+        "key ring": lambda: _ring(KeyRing(store.ring.file, clock=clock), policy),
+        "sealed file": lambda: _sealed(store),
+        "audit log": lambda: _audit(folder / AUDIT_FILE),
+        "references": lambda: _references(loaded, folder),
+    }
+    found = [_checked(name, check) for name, check in checks.items()]
+    return (*found, await _ages(folder, clock))
+
+
+def _checked(name: str, check: Callable[[], Finding]) -> Finding:
+    try:
+        return check()
+    except (CitadelError, OSError) as error:
+        return Finding(name, "fault", str(error).replace("\n", " "))
+
+
+def _ring(ring: KeyRing, policy: SecretPolicy) -> Finding:
+    keys = ring.entries()
+    if ring.due(policy.rotate_every):
+        text = f"the key is {policy.rotate_every.days} days old; run: citadel secrets rekey"
+        return Finding("key ring", "due", text)
+    if len(keys) > 1:
+        text = f"{len(keys)} keys: a rekey did not end; run: citadel secrets rekey"
+        return Finding("key ring", "due", text)
+    return Finding("key ring", "ok", f"{len(keys)} key in {ring.file}")
+
+
+def _sealed(store: SealedStore) -> Finding:
+    paths = store.paths()
+    for path in paths:
+        store.get(path)
+    return Finding("sealed file", "ok", f"{len(paths)} secrets open")
+
+
+def _audit(path: Path) -> Finding:
+    with closing(AuditLog(path)) as log:
+        head = log.verify()
+    return Finding("audit log", "ok", f"{head.number} records, chain whole")
+
+
+def _references(loaded: LoadedEnvironment, folder: Path) -> Finding:
+    refuse_unresolved(loaded, folder)
+    return Finding("references", "ok", "all have a value")
+
+
+async def _ages(folder: Path, clock: Clock) -> Finding:
+    manager = local_manager(folder, os.environ, clock=clock)
+    try:
+        due = await manager.due()
+    except CitadelError as error:
+        return Finding("ages", "fault", error.message)
+    finally:
+        await manager.aclose()
+    if due:
+        names = ", ".join(item.path for item in due)
+        return Finding("ages", "due", f"{names}; run: citadel secrets rotate ENVIRONMENT --due")
+    return Finding("ages", "ok", "nothing is due")
