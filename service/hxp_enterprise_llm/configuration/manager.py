@@ -443,7 +443,8 @@ class ConfigurationManager(Generic[ModelT]):
             began = self._clock()
             with self._failing():
                 new = await self._candidate(reason, actor, approver)
-                if not asked and new.revision == self._held:
+                held = new.revision == self._held != self.snapshot.revision
+                if held and not asked:
                     self._series.reloaded(self.name, Outcome.HELD)
                     return Reload(Outcome.HELD, self.snapshot, self.snapshot)
                 reload = await self._apply(self.snapshot, new)

@@ -12,6 +12,8 @@ from pathlib import Path
 from hxp_enterprise_llm.configuration.document import LIMITS
 from hxp_enterprise_llm.utilities.logging import Logger
 
+_AGAIN = 5.0
+"""Seconds until events are tried again, and between two looks whether the folders are the same."""
 Changed = Callable[[str], Awaitable[None]]
 """Told why to look: `file`, `poll` or `signal`."""
 
@@ -144,11 +146,11 @@ class Watcher:
             folders = await asyncio.to_thread(folders_of, self._paths())
             try:
                 await self._until_moved(folders)
-            except OSError as error:
+            except (OSError, RuntimeError) as error:
                 # A folder went away, or the machine has no watches left; polling goes on.
                 self._log.warning("configuration.no-file-events", error=type(error).__name__)
                 self._ready.set()
-                await asyncio.sleep(self._settings.longest)
+                await asyncio.sleep(min(self._settings.poll, _AGAIN))
 
     async def _until_moved(self, folders: frozenset[Path]) -> None:
         """Tell of events until other folders must be watched."""
@@ -160,7 +162,7 @@ class Watcher:
             watch_filter=None,
             debounce=round(self._settings.longest * 1000),
             step=round(self._settings.quiet * 1000),
-            rust_timeout=round(min(self._settings.poll, 5) * 1000),
+            rust_timeout=round(min(self._settings.poll, _AGAIN) * 1000),
             yield_on_timeout=True,
             recursive=False,
         )

@@ -593,6 +593,43 @@ async def test_a_cancelled_reload_leaves_everything_as_it_was(source: MemorySour
     assert await changed(manager, source, level=3) is Outcome.APPLIED
 
 
+async def test_a_reload_that_is_cancelled_while_it_builds_abandons_what_is_built(
+    source: MemorySource,
+) -> None:
+    class Slow(Part):
+        async def prepare(self, config: Sample) -> Prepared[Sample]:
+            if config.level == 2:
+                began.set()
+                await asyncio.Event().wait()
+            return await super().prepare(config)
+
+    class Clumsy(Part):
+        async def abandon(self, prepared: Prepared[Sample]) -> None:
+            await super().abandon(prepared)
+            raise ValueError
+
+    began, built, clumsy = asyncio.Event(), Part(), Clumsy()
+    manager = managed(source, parts=[built, clumsy, Slow()])
+    before = await manager.load()
+    task = asyncio.create_task(changed(manager, source, level=2))
+    await began.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert manager.snapshot is before
+    assert clumsy.calls[-1] == built.calls[-1] == "abandon 2"
+
+
+async def test_a_restored_document_that_the_sources_say_too_is_followed_again(
+    source: MemorySource,
+) -> None:
+    manager = managed(source)
+    await manager.load()
+    await manager.restore({"level": 1}, label="revision 1", reason="same", actor="ann")
+    await manager.noticed("poll")
+    assert manager.explain("level")[0].source == "overrides"
+
+
 async def test_reloads_do_not_overlap(source: MemorySource) -> None:
     running, most = 0, 0
 
@@ -816,6 +853,6 @@ async def test_judges_see_the_model_and_their_warnings_stay(tmp_path: Path) -> N
     assert manager.snapshot is snapshot
     flags.update({"infrastructure_services": {"api_gateway": {"rate_limit_rps": 5}}})
     await manager.reload(reason="r", actor="ann")
-    assert [item.code for item in manager.snapshot.warnings] == ["C390"]
+    assert "C390" in {item.code for item in manager.snapshot.warnings}
     again = ConfigurationManager(Environment, [MemorySource("stored", snapshot.document)])
     assert (await again.load()).revision == snapshot.revision

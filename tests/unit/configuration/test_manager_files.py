@@ -25,6 +25,7 @@ from hxp_enterprise_llm.configuration.sources.base import Layer
 from hxp_enterprise_llm.configuration.sources.files import FileSource
 from hxp_enterprise_llm.configuration.sources.folder import FolderSource
 from hxp_enterprise_llm.configuration.watcher import WatchSettings, fingerprint, folders_of
+from hxp_enterprise_llm.schemas.infrastructure_services import Configuration
 from hxp_enterprise_llm.testing.waiting import until
 from hxp_enterprise_llm.utilities.files import write_atomic
 
@@ -300,7 +301,9 @@ async def test_sighup_reloads(file: Path) -> None:
 
 @pytest.mark.feature("CH-01")
 async def test_hot_reload_can_be_off_while_the_api_still_reloads(file: Path) -> None:
-    async with watching([FileSource(file)], files=False, signal=False) as running:
+    assert Configuration().hot_reload is True
+    files = Configuration(hot_reload=False).hot_reload
+    async with watching([FileSource(file)], files=files, signal=False) as running:
         write(file, "level: 2\n")
         await running.manager.reload(reason="asked", actor="ann")
         assert running.manager.snapshot.config.level == 2
@@ -331,7 +334,7 @@ async def test_a_failure_of_the_watch_itself_is_survived(
         return real(*arguments, **named)
 
     monkeypatch.setattr(watchfiles, "awatch", awatch)
-    async with watching([FileSource(file)]) as running:
+    async with watching([FileSource(file)], poll=0.2) as running:
         write(file, "level: 2\n")
         await running.serves(2)
     assert "configuration.no-file-events" in [item["event"] for item in events(caplog)]

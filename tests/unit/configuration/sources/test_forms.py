@@ -261,3 +261,23 @@ def test_a_document_knows_its_revision_and_who_owns_it(write: Write) -> None:
     place = document.places[("a",)]
     assert place.revision == hashlib.sha256(b"a: 1\n").hexdigest()[:12]
     assert place.actor == Path(document.path).owner()
+
+
+@pytest.mark.parametrize("text", [" \n", "{}", '{"a": {}, "b": []}'])
+def test_json_without_values_is_read(write: Write, text: str) -> None:
+    document = read_document(write("a.json", text))
+    assert document.problems == []
+    assert not any(document.data.values())
+
+
+def test_an_owner_without_a_name_is_a_number(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    from hxp_enterprise_llm.configuration.document import _account
+
+    def nobody(uid: int) -> None:
+        raise KeyError(uid)
+
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    _account.cache_clear()
+    document = read_document(write("a.yaml", "a: 1\n"))
+    _account.cache_clear()
+    assert document.actor == str(document.path.stat().st_uid)
