@@ -21,6 +21,10 @@ MODULES = (
     "secrets",
     "sources",
     "effects",
+    "dependencies",
+    "consistency",
+    "targets",
+    "exposure",
     "waivers",
 )
 for _module in MODULES:
