@@ -26,6 +26,7 @@ from hxp_enterprise_llm.configuration.secrets.errors import (
 )
 from hxp_enterprise_llm.configuration.secrets.keyring import KeyRing
 from hxp_enterprise_llm.configuration.secrets.leases import RenewalPolicy
+from hxp_enterprise_llm.configuration.secrets.metrics import SecretMetrics
 from hxp_enterprise_llm.configuration.secrets.policy import SecretPolicy
 from hxp_enterprise_llm.configuration.secrets.secret import Secret
 from hxp_enterprise_llm.configuration.secrets.store import SealedStore
@@ -175,16 +176,21 @@ async def test_a_token_outlives_its_time_to_live_because_it_is_renewed(
     server: VaultServer, vault: Vault
 ) -> None:
     await vault.set("kv/app#token", Secret("t"))
-    told: list[str] = []
+    metrics = SecretMetrics()
     auth = StaticToken(Secret(server.token("apps", ttl="3s")))
     client = VaultClient(
         VaultSettings(server.address, auth),
         renewal=RenewalPolicy(least=0.2),
-        told=lambda outcome, _: told.append(outcome),
+        told=metrics.told("vault"),
     )
 
+    def told(outcome: str) -> float:
+        labels = {"backend": "vault", "outcome": outcome}
+        name = "citadel_secret_lease_renewals_total"
+        return metrics.registry.get_sample_value(name, labels) or 0
+
     async def renewed_thrice() -> bool:
-        return told.count("renewed") >= 3
+        return told("renewed") >= 3
 
     try:
         assert (await Vault(client).get("kv/app#token")).reveal() == "t"
@@ -192,8 +198,10 @@ async def test_a_token_outlives_its_time_to_live_because_it_is_renewed(
         assert (await Vault(client).get("kv/app#token")).reveal() == "t"
     finally:
         await client.aclose()
-    assert told[0] == "issued"
-    assert set(told) == {"issued", "renewed"}
+    assert (told("issued"), told("failed")) == (1, 0)
+    left = metrics.registry.get_sample_value("citadel_secret_lease_seconds", {"backend": "vault"})
+    assert left is not None
+    assert 1 < left <= 3
 
 
 async def test_a_revoked_token_of_a_role_is_issued_anew_once(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from hxp_enterprise_llm.configuration.secrets.leases import Told
+
 _SECONDS = (0.0001, 0.001, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0)
 
 
@@ -56,3 +58,12 @@ class SecretMetrics:
             ("backend",),
             registry=self.registry,
         )
+
+    def told(self, backend: str) -> Told:
+        """Return what takes the outcomes of a backend's lease watcher."""
+
+        def take(outcome: str, seconds: float) -> None:
+            self.renewals.labels(backend, outcome).inc()
+            self.lease_seconds.labels(backend).set(seconds)
+
+        return take

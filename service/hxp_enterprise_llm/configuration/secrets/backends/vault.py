@@ -16,6 +16,7 @@ from hxp_enterprise_llm.configuration.secrets.errors import (
     SecretRefusedError,
     VaultRefusedError,
 )
+from hxp_enterprise_llm.configuration.secrets.leases import Told
 from hxp_enterprise_llm.configuration.secrets.secret import Secret
 from hxp_enterprise_llm.configuration.secrets.vault.client import VaultClient
 from hxp_enterprise_llm.configuration.secrets.vault.settings import VaultSettings
@@ -38,9 +39,16 @@ class Vault:
         self._client = client
 
     @classmethod
-    def connect(cls, settings: VaultSettings) -> Vault:
-        """Return the backend of a Vault; nothing is sent yet."""
-        return cls(VaultClient(settings))
+    def connect(
+        cls, settings: VaultSettings, *, told: Told = lambda _outcome, _seconds: None
+    ) -> Vault:
+        """Return the backend of a Vault; nothing is sent yet.
+
+        Args:
+            settings: Where it is and who we are.
+            told: Takes what becomes of the token, such as `SecretMetrics.told("vault")`.
+        """
+        return cls(VaultClient(settings, told=told))
 
     async def get(self, path: str) -> Secret:
         """Return one key of a document."""
