@@ -1,0 +1,222 @@
+"""The security service: logs in, authenticates, authorises, and keeps a record of each."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import bcrypt
+import pytest
+from tests.unit.configuration.security.conftest import Clock
+from tests.unit.configuration.security.test_passwords import CHEAP, RIGHT, WRONG
+
+from hxp_enterprise_llm.configuration.audit import AuditError, AuditLog
+from hxp_enterprise_llm.configuration.secrets.secret import Secret
+from hxp_enterprise_llm.configuration.security import ConfigurationSecurity, SecurityConfig
+from hxp_enterprise_llm.configuration.security.access import AccessRules, Do
+from hxp_enterprise_llm.configuration.security.accounts import Account, FileAccounts
+from hxp_enterprise_llm.configuration.security.errors import (
+    AccessRulesError,
+    ForbiddenError,
+    LoginError,
+    SessionError,
+)
+from hxp_enterprise_llm.configuration.security.passwords import PasswordPolicy, Passwords
+from hxp_enterprise_llm.core.health import Verdict
+from hxp_enterprise_llm.core.infrastructure_service import BaseInfrastructureService
+from hxp_enterprise_llm.core.lifecycle import State
+from hxp_enterprise_llm.schemas.access import (
+    ANONYMOUS,
+    AuthenticationMethod,
+    Principal,
+    PrincipalKind,
+)
+
+ADA = Principal(id="ada", roles=("operator",))
+GATE = Principal(id="gateway", kind=PrincipalKind.SERVICE, roles=("reader",))
+CONFIG = SecurityConfig(access=AccessRules(principals=(ADA, GATE)))
+CANARY = "canary-7f3a91-canary"
+
+
+@pytest.fixture
+def accounts(tmp_path: Path) -> FileAccounts:
+    return FileAccounts(tmp_path / "accounts.json")
+
+
+@pytest.fixture
+async def security(
+    audit: AuditLog, clock: Clock, accounts: FileAccounts
+) -> AsyncIterator[ConfigurationSecurity]:
+    policy = PasswordPolicy.model_validate(CHEAP | {"refusal_after": 0})
+    service = ConfigurationSecurity(
+        CONFIG, audit=audit, accounts=accounts, passwords=Passwords(policy), now=clock
+    )
+    async with service:
+        yield service
+
+
+def events(audit: AuditLog) -> list[tuple[str, str, str]]:
+    return [(one.event.actor, one.event.action, one.event.outcome) for one in audit.records()]
+
+
+@pytest.mark.feature("CC-01")
+async def test_it_is_an_infrastructure_service(security: ConfigurationSecurity) -> None:
+    from hxp_enterprise_llm.configuration import security as module
+
+    assert module.ConfigurationSecurity is ConfigurationSecurity
+    assert issubclass(ConfigurationSecurity, BaseInfrastructureService)
+    assert security.state is State.READY
+    assert security.name == "configuration-security"
+    health = await security.health()
+    assert health.verdict is Verdict.HEALTHY
+    assert "audit" in [check.name for check in health.checks]
+
+
+@pytest.mark.feature("CC-03", "CC-07")
+async def test_a_person_logs_in_and_out_on_record(
+    security: ConfigurationSecurity, audit: AuditLog, clock: Clock
+) -> None:
+    await security.set_password("ada", RIGHT, actor="root")
+    token = (await security.login("ada", RIGHT)).token.reveal()
+    who = await security.authenticate(token)
+    assert (who.principal, who.method) == (ADA, AuthenticationMethod.SESSION)
+    assert who.expires is not None
+    assert who.holds(clock())
+    await security.logout(token)
+    with pytest.raises(SessionError):
+        await security.authenticate(token)
+    assert events(audit) == [
+        ("root", "password.set", "ok"),
+        ("ada", "session.open", "ok"),
+        ("ada", "session.close", "ok"),
+    ]
+
+
+@pytest.mark.feature("CC-03")
+async def test_bcrypt_is_upgraded_at_the_next_login(
+    security: ConfigurationSecurity, accounts: FileAccounts, audit: AuditLog
+) -> None:
+    old = bcrypt.hashpw(RIGHT.reveal().encode(), bcrypt.gensalt(4)).decode()
+    await accounts.put(Account(id="ada", password_hash=old))
+    with pytest.raises(LoginError):
+        await security.login("ada", WRONG)
+    assert await accounts.get("ada") == Account(id="ada", password_hash=old)
+    await security.login("ada", RIGHT)
+    account = await accounts.get("ada")
+    assert account is not None
+    assert str(account.password_hash).startswith("$argon2id$")
+    await security.login("ada", RIGHT)
+    assert events(audit)[1] == ("ada", "password.upgrade", "ok")
+
+
+@pytest.mark.feature("CC-03")
+async def test_a_login_does_not_say_what_was_wrong(
+    security: ConfigurationSecurity, accounts: FileAccounts, audit: AuditLog
+) -> None:
+    await security.set_password("ada", RIGHT, actor="root")
+    await security.give_key("gateway", actor="root")
+    await accounts.put(Account(id="gone", password_hash=await security.passwords.hash(RIGHT)))
+    said = set()
+    for name, password in (
+        ("ada", WRONG),
+        ("eva", RIGHT),
+        ("gateway", RIGHT),
+        ("gone", RIGHT),
+        (CANARY, RIGHT),
+    ):
+        with pytest.raises(LoginError) as caught:
+            await security.login(name, password)
+        said.add(str(caught.value))
+    assert len(said) == 1
+    denied = [actor for actor, _, outcome in events(audit) if outcome == "denied"]
+    assert denied == ["ada", "anonymous", "anonymous", "anonymous", "anonymous"]
+    assert CANARY not in audit.path.read_text()
+
+
+@pytest.mark.feature("CC-03")
+async def test_a_service_shows_its_key(
+    security: ConfigurationSecurity, accounts: FileAccounts, audit: AuditLog
+) -> None:
+    key = (await security.give_key("gateway", actor="root")).reveal()
+    who = await security.authenticate(key)
+    assert (who.principal, who.method, who.expires) == (GATE, AuthenticationMethod.KEY, None)
+    newer = (await security.give_key("gateway", actor="root")).reveal()
+    for wrong in (key, newer + "x", "ctk_ada.x", "ctk_.x", "ctk_x", ""):
+        with pytest.raises(SessionError):
+            await security.authenticate(wrong)
+    assert (await security.authenticate(newer)).principal == GATE
+    kept = accounts.file.read_text() + audit.path.read_text()
+    assert key not in kept
+    assert newer not in kept
+
+
+@pytest.mark.feature("CC-02", "CC-07")
+async def test_each_decision_is_on_record(security: ConfigurationSecurity, audit: AuditLog) -> None:
+    decision = security.authorize(ADA, Do.APPLY, "configuration:hosts.llm-1", reason="more memory")
+    assert decision.allowed
+    with pytest.raises(ForbiddenError):
+        security.authorize(GATE, Do.APPLY, "configuration:hosts.llm-1")
+    with pytest.raises(ForbiddenError):
+        security.authorize(ANONYMOUS, Do.READ, "configuration:hosts.llm-1")
+    assert events(audit) == [
+        ("ada", "configuration.apply", "ok"),
+        ("gateway", "configuration.apply", "denied"),
+        ("anonymous", "configuration.read", "denied"),
+    ]
+    first = next(audit.records()).event
+    assert first.resource == "configuration:hosts.llm-1"
+    assert first.detail == {"role": "operator", "reason": "more memory"}
+
+
+@pytest.mark.feature("CC-07")
+async def test_what_cannot_be_recorded_is_not_allowed(
+    security: ConfigurationSecurity, audit: AuditLog
+) -> None:
+    audit.close()
+    audit.path.unlink(missing_ok=True)
+    audit.path.mkdir()
+    with pytest.raises(AuditError):
+        security.authorize(ADA, Do.READ, "configuration:hosts")
+    assert (await security.health()).verdict is Verdict.UNHEALTHY
+    audit.path.rmdir()
+
+
+@pytest.mark.feature("CC-02")
+async def test_new_rules_hold_for_open_sessions(security: ConfigurationSecurity) -> None:
+    await security.set_password("ada", RIGHT, actor="root")
+    token = (await security.login("ada", RIGHT)).token.reveal()
+    wrong: Any = AccessRules(principals=(Principal(id="ada", roles=("no-such",)),))
+    with pytest.raises(AccessRulesError):
+        await security.reload(SecurityConfig(access=wrong))
+    security.authorize(ADA, Do.APPLY, "configuration:hosts")
+    less = Principal(id="ada", roles=("reader",))
+    await security.reload(SecurityConfig(access=AccessRules(principals=(less,))))
+    with pytest.raises(ForbiddenError):
+        security.authorize(ADA, Do.APPLY, "configuration:hosts")
+    await security.reload(SecurityConfig())
+    with pytest.raises(SessionError, match="its owner is gone"):
+        await security.authenticate(token)
+
+
+@pytest.mark.feature("CC-03")
+async def test_a_new_password_ends_the_sessions_of_the_old_one(
+    security: ConfigurationSecurity,
+) -> None:
+    await security.set_password("ada", RIGHT, actor="root")
+    token = (await security.login("ada", RIGHT)).token.reveal()
+    await security.set_password("ada", Secret("another good password"), actor="ada")
+    with pytest.raises(SessionError):
+        await security.authenticate(token)
+
+
+@pytest.mark.feature("CC-05", "CC-07")
+async def test_a_broken_chain_is_said_and_hinders_nobody(audit: AuditLog, clock: Clock) -> None:
+    service = ConfigurationSecurity(CONFIG, audit=audit, now=clock)
+    async with service:
+        service.authorize(ADA, Do.READ, "configuration:hosts")
+    audit.path.write_text(audit.path.read_text().replace("hosts", "mists"))
+    async with service:
+        assert service.state is State.DEGRADED
+        assert "record 1 was changed" in service.causes["audit chain"]
+        assert service.authorize(ADA, Do.READ, "configuration:hosts").allowed
