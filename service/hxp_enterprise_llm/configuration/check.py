@@ -1,4 +1,4 @@
-"""Runs all rules over an environment and applies its waivers."""
+"""Runs all rules over a document and applies its waivers."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 
 from hxp_enterprise_llm.configuration.diagnostics import Diagnostic, KeyPath, Place
 from hxp_enterprise_llm.configuration.pipeline import Outcome
-from hxp_enterprise_llm.configuration.rules import REGISTRY, Finding, Rule, Subject
+from hxp_enterprise_llm.configuration.rules import REGISTRY, Finding, Rule
+from hxp_enterprise_llm.configuration.rules.registry import Judged
 from hxp_enterprise_llm.configuration.rules.waivers import UNUSED, covers, unused
 from hxp_enterprise_llm.schemas.waivers import Waiver
 
 
 def check(
-    subject: Subject, place: Callable[[KeyPath], Place], refused: Collection[KeyPath] = ()
+    subject: Judged, place: Callable[[KeyPath], Place], refused: Collection[KeyPath] = ()
 ) -> Outcome:
-    """Run every rule.
+    """Run every rule about such a subject.
 
     Args:
-        subject: The environment.
+        subject: The environment, the service or the deployment.
         place: Says where a key stands.
         refused: Keys that were taken out before; what stands above or below them is not judged.
     """
@@ -27,9 +28,7 @@ def check(
     for rule, finding in _findings(subject, refused):
         diagnostic = _diagnostic(rule, finding, place)
         waivers = [
-            waiver
-            for waiver in subject.environment.waivers
-            if covers(waiver, rule.id, finding.path, subject)
+            waiver for waiver in subject.waivers if covers(waiver, rule.id, finding.path, subject)
         ]
         used.extend(waivers)
         (waived if waivers else found).append(diagnostic)
@@ -54,9 +53,11 @@ def _in_all(parts: list[tuple[Diagnostic, ...]]) -> tuple[Diagnostic, ...]:
     )
 
 
-def _findings(subject: Subject, refused: Collection[KeyPath]) -> Iterator[tuple[Rule, Finding]]:
+def _findings(subject: Judged, refused: Collection[KeyPath]) -> Iterator[tuple[Rule, Finding]]:
     for rule in REGISTRY.values():
-        for finding in rule.check(subject) if rule.check is not None else ():
+        if rule.check is None or not isinstance(subject, rule.about):
+            continue
+        for finding in rule.check(subject):
             if not any(_related(finding.path, path) for path in refused):
                 yield rule, finding
 

@@ -99,6 +99,9 @@ def unit_of(key: str, field: FieldInfo) -> str:
         return "seconds"
     if "Milliseconds" in (field.description or ""):
         return "milliseconds"
+    for unit in ("MiB", "GiB"):
+        if f"in {unit}" in (field.description or ""):
+            return unit
     for ending, unit in _UNITS.items():
         if key.endswith(ending):
             return unit

@@ -9,9 +9,11 @@ from hxp_enterprise_llm.configuration.generate.reference import (
     environment_page,
     roles_page,
     rules_page,
+    services_page,
 )
 from hxp_enterprise_llm.configuration.generate.roles import argument_specs, defaults, role_models
 from hxp_enterprise_llm.configuration.json_schema import environment_schema
+from hxp_enterprise_llm.schemas.factory import SchemaFactory
 from hxp_enterprise_llm.utilities.files import write_atomic
 
 
@@ -26,7 +28,12 @@ def generated() -> dict[str, str]:
         "docs/reference/environment.md": environment_page(),
         "docs/reference/rules.md": rules_page(),
         "docs/reference/roles.md": roles_page(models),
+        "docs/reference/services.md": services_page(),
     }
+    factory = SchemaFactory()
+    for name in factory.names:
+        path = f"docs/samples/schemas/{name}.schema.json"
+        files[path] = json.dumps(factory.json_schema(name), indent=2, ensure_ascii=False) + "\n"
     for role, model in models.items():
         files[f"roles/{role}/meta/argument_specs.yml"] = argument_specs(role, model)
         files[f"roles/{role}/defaults/main.yml"] = defaults(role, model)

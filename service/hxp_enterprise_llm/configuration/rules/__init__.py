@@ -27,7 +27,17 @@ MODULES = (
     "exposure",
     "waivers",
 )
+# Imported by who judges such documents: loading an environment must not pay for them.
+OF_SERVICES = ("services", "deployments")
 for _module in MODULES:
     import_module(f"{__name__}.{_module}")
 
-__all__ = ["REGISTRY", "Finding", "Rule", "Subject"]
+
+def every_rule() -> dict[str, Rule]:
+    """Return the registry with the rules of services and deployments too."""
+    for module in OF_SERVICES:
+        import_module(f"{__name__}.{module}")
+    return REGISTRY
+
+
+__all__ = ["REGISTRY", "Finding", "Rule", "Subject", "every_rule"]

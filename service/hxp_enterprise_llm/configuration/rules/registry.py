@@ -5,12 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Any, Protocol
 
 from hxp_enterprise_llm.configuration.diagnostics import KeyPath, Severity
 from hxp_enterprise_llm.schemas.environment import Environment
 from hxp_enterprise_llm.schemas.models import Model
+from hxp_enterprise_llm.schemas.waivers import Waiver
 
 PAGE = "docs/reference/rules.md"
+
+
+class Judged(Protocol):
+    """What rules of any kind look at: a document with its waivers, on a day."""
+
+    @property
+    def today(self) -> date:
+        """Return the day that waivers are held against."""
+
+    @property
+    def waivers(self) -> tuple[Waiver, ...]:
+        """Return the document's waivers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +36,11 @@ class Subject:
     today: date
     lock_versions: dict[str, str] = field(default_factory=dict)
     written: Collection[KeyPath] = ()
+
+    @property
+    def waivers(self) -> tuple[Waiver, ...]:
+        """Return the environment's waivers."""
+        return self.environment.waivers
 
     def served(self) -> Iterator[tuple[str, Model]]:
         """Yield the enabled models with their names."""
@@ -39,7 +58,7 @@ class Finding:
     fix: str
 
 
-Check = Callable[[Subject], Iterable[Finding]]
+Check = Callable[[Any], Iterable[Finding]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +72,7 @@ class Rule:
         severity: An error refuses the environment; a warning is shown.
         waivable: Whether section `waivers` may except a key from it.
         check: Finds what breaks it; None for what loading itself finds.
+        about: The kind of subject that it looks at; `object` for all.
     """
 
     id: str
@@ -61,6 +81,7 @@ class Rule:
     severity: Severity
     waivable: bool
     check: Check | None
+    about: type = Subject
 
     @property
     def page(self) -> str:
@@ -78,11 +99,12 @@ def rule(
     *,
     severity: Severity = "error",
     waivable: bool = False,
+    about: type = Subject,
 ) -> Callable[[Check], Check]:
     """Register the decorated check as a rule."""
 
     def register(check: Check) -> Check:
-        add(Rule(identity, title, why, severity, waivable, check))
+        add(Rule(identity, title, why, severity, waivable, check, about))
         return check
 
     return register

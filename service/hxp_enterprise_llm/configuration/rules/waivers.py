@@ -9,8 +9,8 @@ from hxp_enterprise_llm.configuration.messages import suggest
 from hxp_enterprise_llm.configuration.rules.registry import (
     REGISTRY,
     Finding,
+    Judged,
     Rule,
-    Subject,
     add,
     rule,
 )
@@ -29,7 +29,7 @@ add(
 )
 
 
-def covers(waiver: Waiver, rule_id: str, path: KeyPath, subject: Subject) -> bool:
+def covers(waiver: Waiver, rule_id: str, path: KeyPath, subject: Judged) -> bool:
     """Return whether a waiver holds today for a finding of a rule."""
     named = dotted(path)
     below = named == waiver.path or named.startswith(f"{waiver.path}.")
@@ -37,9 +37,9 @@ def covers(waiver: Waiver, rule_id: str, path: KeyPath, subject: Subject) -> boo
     return allowed and below and waiver.until >= subject.today
 
 
-def unused(subject: Subject, used: Sequence[Waiver]) -> Iterator[Finding]:
+def unused(subject: Judged, used: Sequence[Waiver]) -> Iterator[Finding]:
     """Yield the waivers that hold and waive nothing."""
-    for index, waiver in enumerate(subject.environment.waivers):
+    for index, waiver in enumerate(subject.waivers):
         if waiver not in used and waiver.until >= subject.today:
             yield Finding(
                 ("waivers", index), "this waiver waives nothing.", "Remove it, or mend its path."
@@ -50,10 +50,11 @@ def unused(subject: Subject, used: Sequence[Waiver]) -> Iterator[Finding]:
     "C901",
     "A waiver names a rule that may be waived.",
     "Rules that keep the engine safe, or without which nothing can work, have no exception.",
+    about=object,
 )
-def unknown_rule(subject: Subject) -> Iterator[Finding]:
+def unknown_rule(subject: Judged) -> Iterator[Finding]:
     """Find waivers of rules that do not exist or allow none."""
-    for index, waiver in enumerate(subject.environment.waivers):
+    for index, waiver in enumerate(subject.waivers):
         path = ("waivers", index, "rule")
         known = REGISTRY.get(waiver.rule)
         if known is None:
@@ -67,10 +68,11 @@ def unknown_rule(subject: Subject) -> Iterator[Finding]:
     "C902",
     "No waiver is past its end.",
     "A waiver is a promise to mend something by a day. That day is over.",
+    about=object,
 )
-def expired(subject: Subject) -> Iterator[Finding]:
+def expired(subject: Judged) -> Iterator[Finding]:
     """Find waivers whose last day is over."""
-    for index, waiver in enumerate(subject.environment.waivers):
+    for index, waiver in enumerate(subject.waivers):
         if waiver.until < subject.today:
             yield Finding(
                 ("waivers", index, "until"),
