@@ -108,6 +108,20 @@ def test_a_start_that_is_cancelled_at_any_await_leaves_nothing(
     asyncio.run(attempt())
 
 
+@pytest.mark.parametrize("gap", [1, 2, 3, 5])
+async def test_a_start_that_is_cancelled_again_and_again_is_undone_first(gap: int) -> None:
+    for after in range(3, 13):
+        service = DemoService(DemoConfig(steps=4, rest=3))
+        starting = asyncio.create_task(service.start())
+        await steps(after)
+        while not starting.done():
+            starting.cancel()
+            await steps(gap)
+        assert starting.cancelled()
+        assert (service.state, service.held) == (State.STOPPED, [])
+        assert not others()
+
+
 @given(
     config=st.builds(DemoConfig, steps=st.integers(0, 4), rest=st.integers(0, 3)),
     pauses=st.lists(st.integers(0, 8), min_size=1, max_size=6),

@@ -91,11 +91,11 @@ def test_brackets_in_texts_are_no_depth() -> None:
     assert validation.json_document(raw, where="the request", most_depth=1) == data
 
 
-@pytest.mark.parametrize("raw", [b'"\\"' * 200_000, b'"' * 600_001, b'"' + b"\\" * 600_000])
+@pytest.mark.parametrize("raw", [b'"' + b'\\"' * 60_000, b'"' * 600_001, b'"' + b"\\" * 600_000])
 def test_a_document_made_to_be_slow_is_not(raw: bytes) -> None:
     began = time.process_time()
     refused(validation.json_document, raw)
-    assert time.process_time() - began < 5
+    assert time.process_time() - began < 2
 
 
 def test_texts_are_printable_and_of_a_known_length() -> None:
