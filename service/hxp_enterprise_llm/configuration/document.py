@@ -36,7 +36,7 @@ class Document:
     """A file's content, where each key stands, and what is wrong with its form."""
 
     path: Path
-    data: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict, repr=False)
     places: dict[KeyPath, Place] = field(default_factory=dict)
     problems: list[Diagnostic] = field(default_factory=list)
     revision: str = ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from hxp_enterprise_llm.configuration.diagnostics import KeyPath, Place
@@ -25,7 +25,7 @@ class Origin:
     """Where a key's value comes from, and what it replaced, nearest first."""
 
     place: Place
-    overrode: tuple[tuple[Place, Any], ...] = ()
+    overrode: tuple[tuple[Place, Any], ...] = field(default=(), repr=False)
 
 
 Origins = dict[KeyPath, Origin]

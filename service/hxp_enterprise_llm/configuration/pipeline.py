@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -29,8 +29,9 @@ class Draft:
     """A document after merging, before its values are checked."""
 
     home: Place
-    data: dict[str, Any]
-    origins: Origins
+    # Shown by nobody: a secret in the wrong place is still in here.
+    data: dict[str, Any] = field(repr=False)
+    origins: Origins = field(repr=False)
     problems: tuple[Diagnostic, ...] = ()
     files: tuple[Path, ...] = ()
 

@@ -27,7 +27,7 @@ class WatchSettings:
         longest: Seconds after which it is looked at although events go on.
         poll: Seconds between two looks without any event: network file systems have none.
         files: Whether files are watched, and polled; SIGHUP and the API work without.
-        signal: Whether SIGHUP reloads.
+        signal: Whether SIGHUP reloads; at most one manager of a process may listen to it.
     """
 
     quiet: float = 0.05

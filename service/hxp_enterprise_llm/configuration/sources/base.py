@@ -45,7 +45,8 @@ class Layer:
     """
 
     source: str
-    data: dict[str, Any] = field(default_factory=dict)
+    # Shown by nobody: a secret in the wrong place is still in here.
+    data: dict[str, Any] = field(default_factory=dict, repr=False)
     places: dict[KeyPath, Place] = field(default_factory=dict)
     problems: tuple[Diagnostic, ...] = ()
     revision: str | None = None
