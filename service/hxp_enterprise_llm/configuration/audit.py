@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from hxp_enterprise_llm.core.exceptions import CitadelError, FaultDomain
+from hxp_enterprise_llm.utilities.files import write_atomic
 
+ROTATED = "audit.rotated"
 _START = "0" * 64
 _TAIL = 8192
 
@@ -93,6 +95,12 @@ class AuditLog:
         self._handle: int | None = None
         self._size = -1
         self._head = Head(0, _START)
+        self._observers: list[Callable[[AuditRecord], None]] = []
+
+    def observe(self, observer: Callable[[AuditRecord], None]) -> Callable[[], None]:
+        """Tell somebody of each record that this log appends; return what ends that."""
+        self._observers.append(observer)
+        return lambda: self._observers.remove(observer)
 
     def append(self, event: AuditEvent, *, durable: bool = False) -> AuditRecord:
         """Append an event.
@@ -118,7 +126,43 @@ class AuditLog:
                 f"audit log {self.path}: {error.strerror}",
                 next_step="Make room for it, or mend its permissions; nothing is read without it.",
             ) from None
+        for observer in tuple(self._observers):
+            observer(record)
         return record
+
+    def rotate(self, target: Path) -> Head:
+        """Move the records to another file of the same folder; return their head.
+
+        The log goes on in a new file, whose first record names that head: the chain goes over both.
+        Other processes that append meanwhile do so in the new file.
+
+        Args:
+            target: The file to make; there must be none.
+
+        Raises:
+            AuditError: It cannot be made.
+        """
+        try:
+            with self._locked():
+                head = self._head
+                self._head = Head(0, _START)
+                detail = {"head": str(head)}
+                link = self._record(AuditEvent("citadel", ROTATED, target.name, "ok", detail))
+                # Linked before it is replaced: at no time is there no log at the path.
+                os.link(self.path, target)
+                try:
+                    write_atomic(self.path, _line(link), mode=0o600)
+                except OSError:
+                    target.unlink()
+                    raise
+        except OSError as error:
+            self.close()
+            raise AuditError(
+                f"audit log {self.path} cannot be rotated to {target}: {error.strerror}",
+                next_step="Make room, mend permissions, or take a name that is free.",
+            ) from None
+        self.close()
+        return head
 
     def head(self) -> Head:
         """Return the last record's number and digest."""
@@ -181,6 +225,10 @@ class AuditLog:
     def _locked(self) -> Iterator[int]:
         handle = self._opened()
         fcntl.flock(handle, fcntl.LOCK_EX)
+        while _moved(handle, self.path):
+            # Rotated away while this waited for the lock.
+            handle = self._opened()
+            fcntl.flock(handle, fcntl.LOCK_EX)
         try:
             size = os.fstat(handle).st_size
             if size != self._size:
