@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import msgspec
+from hxp_enterprise_llm.schemas.problem import openai_body
 
 RETRY_AFTER = {"retry-after": "1"}
 
@@ -41,13 +41,10 @@ class ApiError(Exception):
 
     def body(self) -> bytes:
         """Return the JSON document."""
-        error = {
-            "message": self.message,
-            "type": self.kind,
-            "param": self.param,
-            "code": self.code,
-        }
-        return msgspec.json.encode({"error": error})
+        body = openai_body(
+            self.status, self.message, kind=self.kind, code=self.code, param=self.param
+        )
+        return body.model_dump_json().encode()
 
     def event(self) -> bytes:
         """Return the server-sent event that ends a broken stream."""
