@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,11 +12,18 @@ from hxp_enterprise_llm.cli.target import EnvironmentArgument
 from hxp_enterprise_llm.core.exceptions import ExitCode
 
 if TYPE_CHECKING:
-    from hxp_enterprise_llm.configuration.diagnostics import Diagnostic
     from hxp_enterprise_llm.configuration.explain import Explanation
-    from hxp_enterprise_llm.configuration.loader import LoadedEnvironment
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+
+
+class ReportFormat(StrEnum):
+    """Forms of `validate --format`; the words are those of `configuration.formats`."""
+
+    TEXT = "text"
+    JSON = "json"
+    SARIF = "sarif"
+    JUNIT = "junit"
 
 
 @app.command()
@@ -24,19 +32,29 @@ def validate(
         list[str] | None,
         typer.Argument(help="Names or paths; all of stacks/environments/ when none is given."),
     ] = None,
+    form: Annotated[
+        ReportFormat | None,
+        typer.Option(
+            "--format", help="Form of the report: sarif for code scanners, junit for test reports."
+        ),
+    ] = None,
     output: Annotated[Output, OutputOption] = Output.TEXT,
 ) -> int:
     """Check environment files; exit 3 when one has errors.
 
-    Examples: citadel config validate · citadel config validate local --output json
+    Examples: citadel config validate · citadel config validate local --format sarif
     """
-    results = [_validated(name) for name in environments or _all_names()]
-    if output is Output.JSON:
-        print_json([_document(*result) for result in results])
+    from hxp_enterprise_llm.configuration.formats import Format, report, text_of
+    from hxp_enterprise_llm.configuration.validation import ConfigurationValidator
+
+    verdicts = ConfigurationValidator().validate_all(environments or ())
+    asked = Format(form or output)
+    if asked is Format.TEXT:
+        for verdict in verdicts:
+            typer.echo(text_of(verdict), err=not verdict.valid)
     else:
-        _print_results(results)
-    refused = any(loaded is None for _, loaded, _ in results)
-    return ExitCode.REFUSED if refused else ExitCode.OK
+        typer.echo(report(verdicts, asked))
+    return ExitCode.OK if all(verdict.valid for verdict in verdicts) else ExitCode.REFUSED
 
 
 @app.command()
@@ -97,56 +115,6 @@ def _print_document(document: dict[str, Any], output: Output) -> None:
     import yaml
 
     typer.echo(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), nl=False)
-
-
-_Result = tuple[str, "LoadedEnvironment | None", "tuple[Diagnostic, ...]"]
-
-
-def _validated(name: str) -> _Result:
-    from hxp_enterprise_llm.configuration.diagnostics import InvalidEnvironmentError
-    from hxp_enterprise_llm.configuration.loader import load
-
-    try:
-        loaded = load(name)
-    except InvalidEnvironmentError as error:
-        return name, None, error.diagnostics
-    return loaded.name, loaded, loaded.warnings
-
-
-def _all_names() -> list[str]:
-    from hxp_enterprise_llm.configuration.loader import environments
-
-    return environments()
-
-
-def _document(
-    name: str, loaded: LoadedEnvironment | None, findings: tuple[Diagnostic, ...]
-) -> dict[str, Any]:
-    return {
-        "environment": name,
-        "valid": loaded is not None,
-        "findings": [item.as_data() for item in findings],
-        "waived": [item.as_data() for item in (loaded.waived if loaded else ())],
-    }
-
-
-def _print_results(results: list[_Result]) -> None:
-    from hxp_enterprise_llm.configuration.diagnostics import counted, render
-
-    for name, loaded, findings in results:
-        if findings:
-            typer.echo(render(findings), err=loaded is None)
-        if loaded is not None:
-            environment = loaded.environment
-            parts = [
-                f"{name} is valid: {counted(len(environment.hosts), 'host')}",
-                counted(len(environment.models), "model"),
-            ]
-            if findings:
-                parts.append(counted(len(findings), "warning"))
-            if loaded.waived:
-                parts.append(f"{len(loaded.waived)} waived")
-            typer.echo(", ".join(parts))
 
 
 def _lines(item: Explanation) -> str:

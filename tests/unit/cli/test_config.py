@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from hxp_enterprise_llm.cli.config import ReportFormat
 from hxp_enterprise_llm.cli.main import run
+from hxp_enterprise_llm.configuration.formats import Format
 
 GOOD = """\
 schema: 1
@@ -120,3 +122,24 @@ def test_validate_tells_warnings_and_still_ends_with_0(
     out = capsys.readouterr().out
     assert "\n  warning C212: " in out
     assert out.splitlines()[-1] == "a is valid: 1 host, 1 model, 1 warning"
+
+
+@pytest.mark.feature("CV-03")
+def test_validate_prints_the_form_that_is_asked_for(
+    file: Callable[[str], str], capsys: Capture
+) -> None:
+    name = file(GOOD + "a: 1\n")
+    shown = {}
+    for form in ("sarif", "junit", "json", "text"):
+        assert run(["config", "validate", name, "--format", form]) == 3
+        shown[form] = capsys.readouterr()
+    assert json.loads(shown["sarif"].out)["runs"][0]["results"][0]["ruleId"] == "C003"
+    assert '<failure message="unknown key." type="C003">' in shown["junit"].out
+    assert json.loads(shown["json"].out)[0]["valid"] is False
+    assert "error C003" in shown["text"].err
+    assert run(["config", "validate", name, "--output", "json"]) == 3
+    assert capsys.readouterr().out == shown["json"].out
+
+
+def test_the_forms_of_a_report_are_those_of_the_library() -> None:
+    assert [form.value for form in ReportFormat] == [form.value for form in Format]
