@@ -11,6 +11,10 @@ from contextlib import contextmanager
 import pytest
 
 from hxp_enterprise_llm.configuration.loader import load
+from hxp_enterprise_llm.core import ServicePolicy, VllmService
+from hxp_enterprise_llm.core.exceptions import StartTimeoutError
+from hxp_enterprise_llm.core.health import Verdict
+from hxp_enterprise_llm.core.vllm_service import FIGURES, VllmConfig
 from hxp_enterprise_llm.orchestration.artifacts.fetch import fetch
 from hxp_enterprise_llm.orchestration.converge import converge
 from hxp_enterprise_llm.orchestration.paths import environment_state
@@ -70,6 +74,20 @@ def accepts(port: int) -> bool:
 async def test_vllm_keeps_the_contract(host: TestHosts) -> None:
     with tunnel(host, "llm-1", 8101) as url:
         await check_engine(url, "tiny")
+
+
+@pytest.mark.feature("CO-04")
+async def test_our_service_for_vllm_reads_a_real_one(host: TestHosts) -> None:
+    with tunnel(host, "llm-1", 8101) as url:
+        config = VllmConfig(url=url, models=("tiny",))
+        async with VllmService(config) as vllm:
+            assert vllm.models == ("tiny",)
+            assert (await vllm.health()).verdict is Verdict.HEALTHY
+            assert set(await vllm.engine_metrics()) == set(FIGURES.values())
+        wrong = config.model_copy(update={"models": ("other",)})
+        policy = ServicePolicy(start_timeout=2)
+        with pytest.raises(StartTimeoutError, match="does not serve other; it has tiny"):
+            await VllmService(wrong, policy=policy).start()
 
 
 async def test_the_double_keeps_the_contract() -> None:

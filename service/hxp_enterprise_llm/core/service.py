@@ -29,6 +29,7 @@ from hxp_enterprise_llm.utilities.retry import Retried, Retrier
 if TYPE_CHECKING:
     from hxp_enterprise_llm.utilities.faults import Faults, Handling
     from hxp_enterprise_llm.utilities.logging import Logger
+    from hxp_enterprise_llm.utilities.redaction import Redactor
 
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
 
@@ -40,6 +41,7 @@ class ServiceOptions(TypedDict, total=False):
     policy: ServicePolicy | None
     logger: Logger | None
     metrics: MetricsRegistry | None
+    redactor: Redactor | None
     clock: Callable[[], float]
 
 
@@ -59,6 +61,7 @@ class BaseService(ABC, Generic[ConfigT]):
         policy: Times, tries and breaker.
         logger: The service's logger; one of its own when not given.
         metrics: Registry that the process exposes; one of its own when not given.
+        redactor: Takes secrets out of errors: the one of the process's logs, which learns values.
         clock: Seconds that never go backwards.
 
     Attributes:
@@ -84,12 +87,13 @@ class BaseService(ABC, Generic[ConfigT]):
         policy: ServicePolicy | None = None,
         logger: Logger | None = None,
         metrics: MetricsRegistry | None = None,
+        redactor: Redactor | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._config, self.name = config, name or self.kind
         self.policy, self.clock = policy or ServicePolicy(), clock
         self.metrics = metrics or MetricsRegistry()
-        self._logger = logger
+        self._logger, self._redactor = logger, redactor
         self.lifecycle = Lifecycle(self.name, clock=clock, on_observer_error=self._observer_failed)
         self.retrier = Retrier(self.policy.retry, on_retry=self._retried, clock=clock)
         self.checks = Checks(explain=self._explain, on_result=self._checked, clock=clock)
@@ -163,7 +167,7 @@ class BaseService(ABC, Generic[ConfigT]):
         """Return what logs and counts the service's errors."""
         from hxp_enterprise_llm.utilities.faults import Faults
 
-        return Faults(self.name, logger=self.log, count=self._count)
+        return Faults(self.name, logger=self.log, count=self._count, redactor=self._redactor)
 
     # What is done with it.
 

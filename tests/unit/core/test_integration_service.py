@@ -152,6 +152,7 @@ async def test_where_it_is_not_required_it_starts_degraded_and_connects_later(
         assert await store.call(store.read) == 1
 
 
+@pytest.mark.feature("UT-07")
 async def test_a_lost_connection_is_noticed_closed_and_made_anew(
     server: Server, store: StoreService
 ) -> None:

@@ -24,6 +24,7 @@ from hxp_enterprise_llm.core.lifecycle import State, Transition
 from hxp_enterprise_llm.core.metrics import MetricsRegistry
 from hxp_enterprise_llm.core.service import BaseService
 from hxp_enterprise_llm.utilities.breaker import BreakerState
+from hxp_enterprise_llm.utilities.redaction import Redactor
 
 if TYPE_CHECKING:
     from contextlib import AsyncExitStack
@@ -362,6 +363,7 @@ async def test_a_service_can_start_degraded() -> None:
         assert (service.state, service.lifecycle.reason) == (State.DEGRADED, "cache")
 
 
+@pytest.mark.feature("UT-07")
 async def test_background_work_that_fails_degrades_and_starts_again() -> None:
     third = asyncio.Event()
 
@@ -495,6 +497,18 @@ async def test_it_logs_through_the_logger_that_it_is_given() -> None:
         service.faults.report(DependencyError("redis is away"), "read")
     assert [event for event, _ in events] == ["started", "fault", "stopped"]
     assert events[1][1]["message"] == "redis is away"
+
+
+async def test_a_value_that_the_process_has_learnt_is_in_no_error() -> None:
+    redactor = Redactor()
+    redactor.learn("geheimnis-1")
+
+    async def broken() -> None:
+        raise DependencyError("no answer to geheimnis-1")
+
+    async with DemoService(redactor=redactor) as service:
+        service.checks.add(Check("vault", broken))
+        assert (await service.health()).checks[0].detail == "no answer to [redacted]"
 
 
 async def test_metrics_of_a_service_s_own_are_made_once() -> None:
