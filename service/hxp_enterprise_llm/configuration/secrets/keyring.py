@@ -33,6 +33,7 @@ from hxp_enterprise_llm.configuration.secrets.files import (
 from hxp_enterprise_llm.utilities.files import write_atomic
 
 FORMAT = 2
+ROTATE_EVERY = timedelta(days=90)
 _RESTORE = "Restore it from a backup: citadel secrets restore."
 Clock = Callable[[], datetime]
 

@@ -7,8 +7,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from hxp_enterprise_llm.configuration.secrets.cache import CachePolicy
-
-ROTATE_EVERY = timedelta(days=90)
+from hxp_enterprise_llm.configuration.secrets.keyring import ROTATE_EVERY
 
 
 class SecurityLevel(StrEnum):

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from hxp_enterprise_llm.configuration.secrets.files import (
     settled,
     signature,
 )
-from hxp_enterprise_llm.configuration.secrets.keyring import Clock, KeyRing, utc_now
+from hxp_enterprise_llm.configuration.secrets.keyring import ROTATE_EVERY, Clock, KeyRing, utc_now
 from hxp_enterprise_llm.configuration.secrets.secret import Secret
 from hxp_enterprise_llm.utilities.files import write_atomic
 
@@ -67,14 +67,20 @@ class SealedStore:
         folder: The state folder of the environment, `.citadel/NAME`.
         ring: Its keys; `secrets.key` in the folder above when not given.
         clock: Time of now.
+        rotate_every: Age at which the first write brings a new key.
     """
 
     def __init__(
-        self, folder: Path, *, ring: KeyRing | None = None, clock: Clock = utc_now
+        self,
+        folder: Path,
+        *,
+        ring: KeyRing | None = None,
+        clock: Clock = utc_now,
+        rotate_every: timedelta = ROTATE_EVERY,
     ) -> None:
         self.file = folder / "secrets.json"
         self.ring = ring or KeyRing(folder.parent / "secrets.key", clock=clock)
-        self._clock = clock
+        self._clock, self._rotate_every = clock, rotate_every
         self._lock_file = folder.parent / "secrets.lock"
         self._seen: Signature | None = UNSEEN
         self._entries: dict[str, Entry] = {}
@@ -156,10 +162,9 @@ class SealedStore:
         """Seal everything with the current key; return the paths. Readers go on meanwhile."""
         outdated = self.outdated()
         if outdated:
-            with self._writing() as entries:
-                for path, entry in entries.items():
-                    sealed = envelope.rewrap(self.ring, path, entry.sealed)
-                    entries[path] = Entry(sealed, entry.version, entry.made_at)
+            with self._writing():
+                # Each write seals all entries with the current key.
+                pass
         return outdated
 
     def used_keys(self) -> frozenset[str]:
@@ -190,8 +195,10 @@ class SealedStore:
         """Hold the lock, hand out the entries in the form of today, and write them."""
         with self.locked():
             self.refuse_lost_ring()
+            if self.ring.due(self._rotate_every):
+                self.ring.add_key()
             entries = {
-                path: self._upgraded(path, entry) if entry.old else entry
+                path: self._upgraded(path, entry) if entry.old else self._rewrapped(path, entry)
                 for path, entry in self._load().items()
             }
             yield entries
@@ -208,6 +215,10 @@ class SealedStore:
                 f"{self.ring.file} is missing, and {self.file} is sealed with its keys",
                 next_step="Restore the key ring from a backup, or move the sealed file away.",
             )
+
+    def _rewrapped(self, path: str, entry: Entry) -> Entry:
+        sealed = envelope.rewrap(self.ring, path, entry.sealed)
+        return Entry(sealed, entry.version, entry.made_at)
 
     def _upgraded(self, path: str, entry: Entry) -> Entry:
         plain = Secret(self._open(path, entry))

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from hxp_enterprise_llm.configuration.audit import AuditLog
 from hxp_enterprise_llm.configuration.diagnostics import InvalidEnvironmentError
-from hxp_enterprise_llm.configuration.loader import LoadedEnvironment
+from hxp_enterprise_llm.configuration.loader import LoadedEnvironment, load
+from hxp_enterprise_llm.configuration.rules.secrets import references
 from hxp_enterprise_llm.configuration.secrets import Secret, Secrets, refuse_unresolved
 from hxp_enterprise_llm.core.exceptions import CitadelError, ExitCode, RefusedError
 
@@ -130,7 +132,7 @@ def test_only_references_without_a_value_are_refused(
     loaded = accept(
         {
             "integration_services/database/password": "env:CITADEL_TEST_SECRET",
-            "infrastructure_services/monitoring/alert_webhook_token": "file:/nope",
+            "integration_services/cache/password": "file:/nope",
         }
     )
     monkeypatch.setenv("CITADEL_TEST_SECRET", "value")
@@ -138,6 +140,44 @@ def test_only_references_without_a_value_are_refused(
         refuse_unresolved(loaded, folder)
     (problem,) = caught.value.diagnostics
     assert problem.code == "C341"
-    assert problem.path == ("infrastructure_services", "monitoring", "alert_webhook_token")
+    assert problem.path == ("integration_services", "cache", "password")
     assert problem.place == loaded.draft.place(problem.path)
     assert not (folder / "secrets.json").exists()
+
+
+@pytest.mark.feature("CX-01")
+def test_the_secrets_of_all_services_of_an_environment_resolve(folder: Path) -> None:
+    loaded = load("local")
+    assert loaded.environment.infrastructure_services.configuration.secret_management is True
+    secrets = Secrets(folder)
+    found = dict(references(loaded.environment))
+    services = {path[1] for path in found}
+    assert {"database", "cache", "api_gateway", "monitoring"} & services
+    values = {secrets.resolve(reference).reveal() for reference in found.values()}
+    assert len(values) == len(set(found.values()))
+
+
+@pytest.mark.feature("CX-05")
+def test_each_resolved_reference_is_audited_by_name_only(folder: Path) -> None:
+    secrets = Secrets(folder, actor="role:gateway", variables={})
+    value = secrets.resolve("generated:gateway/key").reveal()
+    with pytest.raises(CitadelError):
+        secrets.resolve("env:NONE")
+    first, second = AuditLog(folder / "audit.jsonl").records()
+    assert (first.event.actor, first.event.resource, first.event.outcome) == (
+        "role:gateway",
+        "generated:gateway/key",
+        "ok",
+    )
+    assert (second.event.resource, second.event.outcome) == ("env:NONE", "failed")
+    assert value not in (folder / "audit.jsonl").read_text()
+
+
+async def test_a_reference_resolves_also_where_a_loop_runs(folder: Path) -> None:
+    with pytest.raises(RefusedError, match="VAULT_ADDR is not set"):
+        Secrets(folder, variables={}).resolve("vault:kv/a#b")
+
+
+def test_a_scheme_that_nobody_knows_is_refused(folder: Path) -> None:
+    with pytest.raises(RefusedError, match="cannot be resolved"):
+        Secrets(folder).resolve("ftp:host/secret")

@@ -6,7 +6,7 @@ import base64
 import json
 import os
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -170,6 +170,24 @@ def test_two_who_make_one_secret_get_one_value(folder: Path) -> None:
     for maker in makers:
         maker.join()
     assert len(set(found)) == 1
+
+
+@pytest.mark.feature("CX-03")
+def test_a_key_of_90_days_is_replaced_by_the_next_write(folder: Path) -> None:
+    now = [NOON]
+    store = SealedStore(folder, clock=lambda: now[0])
+    store.set("a", Secret("1"))
+    (first,) = store.used_keys()
+    now[0] += timedelta(days=89, hours=23)
+    store.set("b", Secret("2"))
+    assert store.used_keys() == {first}
+    now[0] += timedelta(hours=1)
+    store.set("c", Secret("3"))
+    (second,) = store.used_keys()
+    assert second != first
+    assert [store.get(path).reveal() for path in "abc"] == ["1", "2", "3"]
+    # Another environment may still need the first key: it goes with `citadel secrets rekey`.
+    assert [key.key_id for key in store.ring.entries()] == [first, second]
 
 
 def test_a_removed_secret_is_gone_and_an_unknown_one_is_named(folder: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from hxp_enterprise_llm.configuration.secrets.backends.base import (
     SecretInfo,
     missing,
+    silence,
     split_key,
 )
 from hxp_enterprise_llm.configuration.secrets.errors import (
@@ -55,6 +56,7 @@ class SecretsManager:
             raise SecretRefusedError(
                 "aws: references need boto3", next_step="Install extra aws of this package."
             ) from None
+        silence("boto3", "botocore")
         region = variables.get("AWS_REGION") or variables.get("AWS_DEFAULT_REGION")
         session = boto3.session.Session(region_name=region)
         if session.region_name is None:

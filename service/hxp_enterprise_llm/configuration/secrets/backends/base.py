@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -95,6 +96,13 @@ class ReadOnly:
             f"{self.scheme}:{path} cannot be written: who starts the process provides it",
             next_step="Change it where it comes from, or keep the secret in another backend.",
         )
+
+
+def silence(*loggers: str) -> None:
+    """Keep a library's debug lines out of all logs: they hold requests and answers whole."""
+    for name in loggers:
+        logger = logging.getLogger(name)
+        logger.setLevel(max(logger.level, logging.INFO))
 
 
 def missing(scheme: str, path: str, next_step: str) -> SecretNotFoundError:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hxp_enterprise_llm.configuration.secrets.backends.base import (
     SecretInfo,
     missing,
+    silence,
     split_key,
 )
 from hxp_enterprise_llm.configuration.secrets.errors import (
@@ -60,6 +61,7 @@ class KubernetesSecrets:
                 "kubernetes: references need the client",
                 next_step="Install extra kubernetes of this package.",
             ) from None
+        silence("kubernetes")
         settings = client.Configuration()
         try:
             if variables.get("KUBERNETES_SERVICE_HOST"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,7 +25,9 @@ class Variables(ReadOnly):
     scheme = "env"
 
     def __init__(self, variables: Mapping[str, str] | None = None) -> None:
-        self._variables = os.environ if variables is None else variables
+        given = os.environ if variables is None else variables
+        # A function, since whoever shows this object shall not show the whole environment.
+        self._look_up: Callable[[str], str] = lambda name: given.get(name, "")
 
     def read(self, name: str) -> Secret:
         """Return the value of a variable.
@@ -33,7 +35,7 @@ class Variables(ReadOnly):
         Raises:
             SecretError: It is not set, or empty.
         """
-        value = self._variables.get(name, "")
+        value = self._look_up(name)
         if not value:
             raise SecretError(
                 f"variable {name} is not set", next_step=f"export {name}=… and try again."

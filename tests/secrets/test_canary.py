@@ -1,0 +1,149 @@
+"""A value put into every backend shows up nowhere: no log, error, dump, metric, audit or file."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+import json
+import logging
+import traceback
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from moto.server import ThreadedMotoServer
+from prometheus_client import generate_latest
+
+from hxp_enterprise_llm.configuration.audit import AuditLog
+from hxp_enterprise_llm.configuration.secrets.access import EVERYTHING
+from hxp_enterprise_llm.configuration.secrets.backends.aws import SecretsManager
+from hxp_enterprise_llm.configuration.secrets.backends.base import Backend
+from hxp_enterprise_llm.configuration.secrets.backends.kubernetes import KubernetesSecrets
+from hxp_enterprise_llm.configuration.secrets.backends.memory import Memory
+from hxp_enterprise_llm.configuration.secrets.backends.process import (
+    Credentials,
+    Files,
+    Variables,
+)
+from hxp_enterprise_llm.configuration.secrets.backends.sealed import SealedFile
+from hxp_enterprise_llm.configuration.secrets.backends.vault import Vault
+from hxp_enterprise_llm.configuration.secrets.manager import SecretManager
+from hxp_enterprise_llm.configuration.secrets.secret import Secret
+from hxp_enterprise_llm.configuration.secrets.store import SealedStore
+from hxp_enterprise_llm.configuration.secrets.vault.settings import VaultSettings
+from hxp_enterprise_llm.testing.builds import API_SERVER, ETCD, ensure
+from hxp_enterprise_llm.testing.kubernetes import ApiServer
+
+CANARY = "canary-8d1f-4b77-do-not-show"
+FORMS = (CANARY, base64.b64encode(CANARY.encode()).decode().rstrip("="), repr(CANARY)[1:-1])
+Open = Callable[[], tuple[Backend, str]]
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    folder = tmp_path_factory.mktemp("cluster")
+    with ApiServer(ensure(ETCD, print), ensure(API_SERVER, print), folder) as running:
+        yield running
+
+
+@pytest.fixture
+def amazon(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield {"AWS_REGION": "eu-central-1", "AWS_ENDPOINT_URL": f"http://{host}:{port}"}
+    server.stop()
+
+
+@pytest.fixture
+def backends(
+    tmp_path: Path, settings: VaultSettings, cluster: ApiServer, amazon: dict[str, str]
+) -> dict[str, Open]:
+    (tmp_path / "local").mkdir()
+    (tmp_path / "credential").write_text(CANARY)
+    (tmp_path / "credential").chmod(0o600)
+    kubernetes = {"KUBECONFIG": str(cluster.kubeconfig())}
+    return {
+        "generated": lambda: (SealedFile(SealedStore(tmp_path / "local")), "app/token"),
+        "memory": lambda: (Memory(), "app/token"),
+        "vault": lambda: (Vault.connect(settings), "kv/canary#token"),
+        "aws": lambda: (SecretsManager.connect(amazon), "canary#token"),
+        "kubernetes": lambda: (KubernetesSecrets.connect(kubernetes), "default/canary#token"),
+        "env": lambda: (Variables({"TOKEN": CANARY}), "TOKEN"),
+        "file": lambda: (Files(tmp_path), "credential"),
+        "credential": lambda: (Credentials(tmp_path), "credential"),
+    }
+
+
+@pytest.fixture
+async def seen() -> AsyncIterator[io.StringIO]:
+    """All that the loggers of all libraries say, at their most talkative."""
+    stream, root = io.StringIO(), logging.getLogger()
+    handler, before = logging.StreamHandler(stream), root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    asyncio.get_running_loop().set_debug(True)
+    yield stream
+    root.removeHandler(handler)
+    root.setLevel(before)
+
+
+SCHEMES = ("generated", "memory", "vault", "aws", "kubernetes", "env", "file", "credential")
+
+
+@pytest.mark.feature("CX-01", "CX-04", "CX-05")
+@pytest.mark.parametrize("scheme", SCHEMES)
+async def test_a_value_shows_up_nowhere(
+    scheme: str,
+    backends: dict[str, Open],
+    seen: io.StringIO,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    backend, path = backends[scheme]()
+    manager = SecretManager([backend], access=EVERYTHING, audit=AuditLog(tmp_path / "audit.jsonl"))
+    texts: list[str] = []
+
+    async def attempt(work: Any) -> Any:
+        try:
+            result = await work
+        except Exception as error:
+            texts.extend(traceback.format_exception(error))
+            texts.append(repr(error) + str(vars(error)))
+            return None
+        texts.append(repr(result) + f"{result}")
+        with suppress(TypeError):
+            texts.append(json.dumps(vars(result), default=str))
+        return result
+
+    await attempt(manager.set(path, Secret(CANARY), actor="test"))
+    value = await attempt(manager.get(path, actor="test"))
+    assert value.reveal() == CANARY
+    await attempt(manager.get(path + "-none", actor="test"))
+    await attempt(manager.get("../" + path, actor="test"))
+    await attempt(manager.info(path, actor="test"))
+    await attempt(manager.list(path.partition("/")[0], actor="test"))
+    await attempt(manager.set("Not_A/Valid Name#x", Secret(CANARY), actor="test"))
+    await attempt(manager.backup(Secret(f"{CANARY}-passphrase"), actor="test"))
+    await attempt(manager.rotate(path, actor="test", value=Secret(CANARY)))
+    await attempt(manager.due())
+    await attempt(manager.check())
+    texts += [repr(manager), repr(backend), str(vars(manager)), str(vars(backend))]
+    await manager.aclose()
+    texts.append(generate_latest(manager.metrics.registry).decode())
+    texts.append(seen.getvalue())
+    texts.extend(capsys.readouterr())
+    texts += [file.read_text() for file in _own_files(tmp_path)]
+    assert [text for text in texts for form in FORMS if form in text] == []
+    assert "secret.read" in (tmp_path / "audit.jsonl").read_text()
+
+
+def _own_files(folder: Path) -> list[Path]:
+    """Return what we have written: the audit log, and the sealed file with its keys."""
+    found = [*folder.glob("audit*"), *folder.glob("secrets.*"), *folder.glob("local/*")]
+    return [file for file in found if file.is_file()]
