@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from pydantic import BaseModel
 
 from hxp_enterprise_llm.configuration.diagnostics import InvalidDocumentError
-from hxp_enterprise_llm.configuration.fields import is_secret
+from hxp_enterprise_llm.configuration.fields import holds_secrets
 from hxp_enterprise_llm.configuration.phases import Phase, PhaseError, UnsteadyError
 from hxp_enterprise_llm.configuration.pipeline import Draft, Judge, Loaded, assemble, compiled
 from hxp_enterprise_llm.configuration.sources.base import Layer, Source
@@ -46,7 +46,7 @@ class Candidates(Generic[ModelT]):
     """
 
     model: type[ModelT]
-    home: str
+    home: Path | str
     migrate: Migrate | None
     judge: Judge[ModelT] | None
     resolver: Resolver | None
@@ -149,18 +149,20 @@ async def _resolved(resolver: Resolver, reference: str) -> Secret:
     return secret
 
 
-def references(value: Any) -> Iterator[str]:
+def references(value: BaseModel) -> Iterator[str]:
     """Yield the references to secrets of a model, those in maps and lists too."""
+    for name, field in type(value).model_fields.items():
+        yield from _of_field(getattr(value, name), secret=holds_secrets(field))
+
+
+def _of_field(value: Any, *, secret: bool) -> Iterator[str]:
     if isinstance(value, BaseModel):
-        for name, field in type(value).model_fields.items():
-            below = getattr(value, name)
-            if is_secret(field) and isinstance(below, str):
-                yield below
-            else:
-                yield from references(below)
+        yield from references(value)
+    elif isinstance(value, str) and secret:
+        yield value
     elif isinstance(value, dict):
         for below in value.values():
-            yield from references(below)
+            yield from _of_field(below, secret=secret)
     elif isinstance(value, tuple | list):
         for below in value:
-            yield from references(below)
+            yield from _of_field(below, secret=secret)

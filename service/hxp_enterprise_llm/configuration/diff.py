@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from hxp_enterprise_llm.configuration.diagnostics import KeyPath, dotted
 from hxp_enterprise_llm.configuration.effects import Effect, effect_of, worst
-from hxp_enterprise_llm.configuration.fields import field_at, is_secret
+from hxp_enterprise_llm.configuration.fields import secret_at
 from hxp_enterprise_llm.configuration.snapshot import document_of
 
 
@@ -69,7 +69,7 @@ def between(
 ) -> tuple[Change, ...]:
     """Return what differs between two documents of one model: `document_of`, revisions."""
     return tuple(
-        Change(path, before, after, _effect(model, path, old, new), _is_secret(model, path, new))
+        Change(path, before, after, _effect(model, path, old, new), secret_at(model, path, new))
         for path, before, after in _pairs(old, new, ())
     )
 
@@ -94,11 +94,6 @@ def _effect(
 ) -> Effect:
     """Return the graver effect of the two documents: a `kind` may pick another model."""
     return worst(iter((effect_of(model, path, old), effect_of(model, path, new)))) or Effect.RESTART
-
-
-def _is_secret(model: type[BaseModel], path: KeyPath, data: Mapping[str, Any]) -> bool:
-    field = field_at(model, path, data)
-    return field is not None and is_secret(field)
 
 
 def _shown(value: Any) -> str:

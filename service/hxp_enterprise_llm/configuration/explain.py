@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from hxp_enterprise_llm.configuration.diagnostics import KeyPath, dotted, shown
-from hxp_enterprise_llm.configuration.fields import field_at, is_secret, unit_of
+from hxp_enterprise_llm.configuration.fields import field_at, holds_secrets, unit_of
 from hxp_enterprise_llm.configuration.merge import Origin
 from hxp_enterprise_llm.configuration.messages import suggest
 from hxp_enterprise_llm.core.exceptions import CitadelError
@@ -142,7 +142,7 @@ def _explanation(
 ) -> Explanation:
     described = field_at(model, path, document) or field_at(model, path[:-1], document)
     # What a reference replaced may be a secret that somebody wrote by mistake.
-    secret = described is not None and is_secret(described)
+    secret = described is not None and holds_secrets(described)
     place = origin.place if origin is not None else None
     in_file = place is not None and not place.label
     return Explanation(

@@ -90,6 +90,18 @@ def is_secret(field: FieldInfo) -> bool:
     return any(isinstance(mark, SecretMark) for mark in _marks_of(field))
 
 
+def holds_secrets(field: FieldInfo) -> bool:
+    """Return whether a field is a reference to a secret, or a map or list of such."""
+    below = (mark for kind in members(field.annotation) for mark in _marks_below(kind))
+    return is_secret(field) or any(isinstance(mark, SecretMark) for mark in below)
+
+
+def secret_at(model: type[BaseModel], path: KeyPath, data: Any = None) -> bool:
+    """Return whether a path names a reference to a secret, or an entry of a map of such."""
+    field = field_at(model, path, data) or field_at(model, path[:-1], data)
+    return field is not None and holds_secrets(field)
+
+
 def unit_of(key: str, field: FieldInfo) -> str:
     """Return the unit of a field's value, or nothing for what has none."""
     parsers = {getattr(mark, "func", None) for mark in _marks_of(field)}
@@ -118,6 +130,13 @@ def _marks(annotation: Any) -> Iterator[Any]:
     elif get_origin(annotation) in {Union, types.UnionType}:
         for member in get_args(annotation):
             yield from _marks(member)
+
+
+def _marks_below(kind: Any) -> Iterator[Any]:
+    if get_origin(kind) is dict:
+        yield from _marks(get_args(kind)[1])
+    elif get_origin(kind) in {tuple, list}:
+        yield from _marks(get_args(kind)[0])
 
 
 def choices(annotation: Any) -> tuple[str, ...]:

@@ -195,7 +195,10 @@ async def test_a_file_that_a_file_extends_is_watched_too(file: Path, tmp_path: P
         await running.serves(6)
 
 
-async def test_a_swap_of_symlinks_as_kubernetes_does_it_is_one_change(tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", ["folder", "files"])
+async def test_a_swap_of_symlinks_as_kubernetes_does_it_is_one_change(
+    tmp_path: Path, form: str
+) -> None:
     mount = tmp_path / "mount"
     for name, level in (("..2026_1", 1), ("..2026_2", 2)):
         (mount / name).mkdir(parents=True)
@@ -204,7 +207,10 @@ async def test_a_swap_of_symlinks_as_kubernetes_does_it_is_one_change(tmp_path: 
     (mount / "..data").symlink_to("..2026_1")
     for name in ("10.yaml", "20.yaml"):
         (mount / name).symlink_to(f"..data/{name}")
-    async with watching([FolderSource(mount)]) as running:
+    sources: Sources = [FolderSource(mount)]
+    if form == "files":
+        sources = [FileSource(mount / name) for name in ("10.yaml", "20.yaml")]
+    async with watching(sources) as running:
         seen = []
         running.manager.subscribe(
             lambda old, new: seen.append((new.config.level, new.config.version))

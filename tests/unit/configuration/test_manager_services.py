@@ -5,27 +5,39 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import time
 import traceback
+from functools import partial
 from pathlib import Path
 
 import pytest
+import yaml
+from pydantic import Field
 from tests.unit.configuration.sample import Sample
 from tests.unit.core.demo import DemoConfig, DemoService
 
+from hxp_enterprise_llm.configuration.effects import Effect, effect_of, leaves
 from hxp_enterprise_llm.configuration.manager import ConfigurationManager
 from hxp_enterprise_llm.configuration.phases import Phase, ReloadError
-from hxp_enterprise_llm.configuration.secrets import Secrets
+from hxp_enterprise_llm.configuration.secrets import Secret, Secrets
 from hxp_enterprise_llm.configuration.snapshot import Snapshot
 from hxp_enterprise_llm.configuration.sources.arguments import ArgumentsSource
 from hxp_enterprise_llm.configuration.sources.files import FileSource
 from hxp_enterprise_llm.configuration.sources.memory import MemorySource
 from hxp_enterprise_llm.configuration.sources.variables import VariablesSource
 from hxp_enterprise_llm.core.health import Check
+from hxp_enterprise_llm.orchestration.paths import checkout
+from hxp_enterprise_llm.schemas.base import CitadelModel
+from hxp_enterprise_llm.schemas.factory import SchemaFactory
+from hxp_enterprise_llm.schemas.reference import SecretReference
+from hxp_enterprise_llm.testing.waiting import until
 from hxp_enterprise_llm.utilities.logging import LoggingSettings, configure
 
 CANARY = "canary-7f3a"
+SAMPLES = sorted((checkout() / "docs" / "samples").glob("*.yaml"))
 
 
+@pytest.mark.feature("CL-07")
 async def test_a_real_service_takes_configurations_in_two_phases() -> None:
     source = MemorySource("overrides", {"steps": 2})
     service = DemoService(DemoConfig(steps=1))
@@ -82,6 +94,59 @@ async def test_generated_secrets_are_resolved_by_the_real_backend(tmp_path: Path
     assert len(snapshot.secret("generated:store").reveal()) > 32
     with pytest.raises(KeyError):
         snapshot.secret("generated:other")
+
+
+async def test_secrets_of_maps_and_lists_are_resolved_and_hidden_too() -> None:
+    class Keys(CitadelModel):
+        keys: dict[str, SecretReference] = Field(default_factory=dict)
+        more: tuple[SecretReference, ...] = ()
+        inner: tuple[Sample, ...] = (Sample(),)
+
+    low = MemorySource("low", {"keys": {"a": CANARY}})
+    high = MemorySource("high", {"keys": {"a": "env:A"}, "more": ["env:B"]})
+    manager = ConfigurationManager(Keys, [low, high], resolver=Secret)
+    snapshot = await manager.load()
+    assert set(snapshot.secrets) == {"env:A", "env:B", "generated:store"}
+    (item,) = manager.explain("keys.a")
+    assert item.overrode == [{"value": "(hidden)", "source": "low"}]
+    low.update({"keys": {"b": "env:C"}})
+    (change,) = await manager.plan()
+    assert change.secret
+
+
+@pytest.mark.feature("CH-01")
+@pytest.mark.parametrize("name", [path.name for path in SAMPLES])
+async def test_every_kind_of_service_reloads_while_it_runs(name: str, tmp_path: Path) -> None:
+    text = (SAMPLES[0].parent / name).read_text()
+    data = yaml.safe_load(text)
+    factory = SchemaFactory()
+    model = factory.schema(factory.name_of(data) or "")
+    assert [path for path, effect in leaves(model) if effect is None] == []
+    file = tmp_path / name
+    file.write_text(text)
+    manager = ConfigurationManager(model, [FileSource(file)])
+    before = await manager.load()
+    changed = asyncio.Event()
+    manager.subscribe(lambda old, new: changed.set())
+    watcher = manager.watcher()
+    task = asyncio.create_task(watcher.run())
+    await watcher.ready()
+    try:
+        began = time.perf_counter()
+        file.write_text(yaml.safe_dump({**data, "environment": "elsewhere"}))
+        assert effect_of(model, ("environment",)) is Effect.DANGEROUS
+        await until(partial(is_refused, manager))
+        await manager.reload(reason="moved", actor="ann", approver="bob")
+        await changed.wait()
+        assert time.perf_counter() - began < 2.0
+        assert manager.snapshot.revision != before.revision
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def is_refused(manager: ConfigurationManager[CitadelModel]) -> bool:
+    return not manager.health().ok
 
 
 @pytest.mark.feature("CL-02")

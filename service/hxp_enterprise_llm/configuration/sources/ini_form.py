@@ -35,7 +35,8 @@ def parse_ini(document: Document, text: str, limits: Limits) -> None:
         elif pair is not None:
             path = (*section, pair[1])
             last = None if document.twice(path, place) else path
-            values.setdefault(path, pair[2].strip())
+            if last is not None:
+                values[last] = pair[2].strip()
         else:
             message = "this is not INI: neither `[section]` nor `key = value`."
             document.refuse(message, "Write one of the two.", place)

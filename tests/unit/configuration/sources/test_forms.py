@@ -154,11 +154,20 @@ def test_a_key_that_stands_twice_is_named_with_both_lines(
     assert problem.message == "the key stands twice, first in line 1."
 
 
-@pytest.mark.parametrize("text", ["a = 1\n[a]\nb = 2\n", "[a]\nb = 2\n[]\n", "[a.b]\nc = 1\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a = 1\n[a]\nb = 2\n",
+        "[a]\nb = 2\n[]\n",
+        "[a.b]\nc = 1\n",
+        "[x.y]\nc = 1\n[x]\ny = 2\n",
+    ],
+)
 def test_ini_tells_a_value_from_a_section(write: Write, text: str) -> None:
     document = read_document(write("a.ini", text))
     wrong = [problem.code for problem in document.problems]
-    assert wrong == {"a = 1": ["C002"], "[a]\nb": ["C001"], "[a.b]": []}[text[:5]]
+    expected = {"a = 1": ["C002"], "[a]\nb": ["C001"], "[a.b]": [], "[x.y]": ["C002"]}
+    assert wrong == expected[text[:5]]
 
 
 def test_ini_quotes_keep_a_dot_inside_a_key(write: Write) -> None:
