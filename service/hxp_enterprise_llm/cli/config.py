@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hxp_enterprise_llm.cli import revisions
 from hxp_enterprise_llm.cli.console import Output, OutputOption, print_json
 from hxp_enterprise_llm.cli.target import EnvironmentArgument
 from hxp_enterprise_llm.core.exceptions import ExitCode
@@ -106,6 +107,13 @@ def schema(output: Annotated[Output, OutputOption] = Output.JSON) -> int:
 
     _print_document(environment_schema(), output)
     return ExitCode.OK
+
+
+app.command()(revisions.history)
+app.command()(revisions.diff)
+app.command()(revisions.rollback)
+app.command()(revisions.backup)
+app.command()(revisions.restore)
 
 
 def _print_document(document: dict[str, Any], output: Output) -> None:

@@ -21,6 +21,7 @@ from hxp_enterprise_llm.cli.console import (
 )
 from hxp_enterprise_llm.cli.target import EnvironmentArgument, Target, open_target
 from hxp_enterprise_llm.cli.verify import print_checks, verify_target
+from hxp_enterprise_llm.core.exceptions import CitadelError
 
 if TYPE_CHECKING:
     from hxp_enterprise_llm.orchestration.question import Answer
@@ -30,7 +31,11 @@ PHASES = ("toolchain", "artifacts", "hosts", "converge", "verify", "ask")
 
 
 def up(
-    environment: EnvironmentArgument, output: Annotated[Output, OutputOption] = Output.TEXT
+    environment: EnvironmentArgument,
+    reason: Annotated[
+        str, typer.Option("--reason", help="Why; kept with the revision of what was applied.")
+    ] = "citadel up",
+    output: Annotated[Output, OutputOption] = Output.TEXT,
 ) -> int:
     """Make an environment what its file says, and ask its model.
 
@@ -50,6 +55,7 @@ def up(
         _artifacts(phases, target)
         _hosts(phases, target)
         _converge(phases, target)
+        _keep(target, reason)
         checks = _verify(phases, target)
         answer = _ask(phases, target, checks)
     if output is Output.JSON:
@@ -91,6 +97,20 @@ def _converge(phases: Phases, target: Target) -> None:
     with phases.phase("converge") as phase:
         done = converge(target.loaded, report=phase.report)
         phase.done(done.summary, unchanged=not done.changed)
+
+
+def _keep(target: Target, reason: str) -> None:
+    """Keep a revision of what the hosts are now; they are so, whether it can be kept or not."""
+    import asyncio
+    import getpass
+
+    from hxp_enterprise_llm.configuration.revisions.local import keep
+
+    actor = f"person:{getpass.getuser()}"
+    try:
+        asyncio.run(keep(target.loaded, target.state, actor=actor, reason=reason))
+    except CitadelError as error:
+        print_warnings([f"no revision was kept: {error.message} {error.next_step}".rstrip()])
 
 
 def _verify(phases: Phases, target: Target) -> list[Check]:

@@ -22,17 +22,25 @@ def refuse_other(loaded: LoadedEnvironment) -> None:
     Raises:
         RefusedError: It belongs to another file; names both and what to do.
     """
-    root, name = _root(), loaded.name
-    note = _note(name)
+    refuse_other_file(loaded.name, loaded.path)
+
+
+def refuse_other_file(name: str, path: Path) -> None:
+    """Refuse a file as `refuse_other` does; the file may have errors.
+
+    Raises:
+        RefusedError: The environment of this name belongs to another file.
+    """
+    root, note = _root(), _note(name)
     made = note.is_file()
     # A path outside the checkout is absolute, and stays as it is.
     first = root / (note.read_text().strip() if made else f"stacks/environments/{name}.yaml")
-    if first.resolve() == loaded.path.resolve() or not (made or first.is_file()):
+    if first.resolve() == path.resolve() or not (made or first.is_file()):
         return
     relation = "was made from" if made else "belongs to"
     raise RefusedError(
-        f"environment {name} {relation} {shown(first)}, not {shown(loaded.path)}",
-        next_step=_advice(first, loaded.path, note, made=made),
+        f"environment {name} {relation} {shown(first)}, not {shown(path)}",
+        next_step=_advice(first, path, note, made=made),
     )
 
 

@@ -14,7 +14,6 @@ WITHOUT_EFFECT: tuple[KeyPath, ...] = (
     ("infrastructure_services", "monitoring", "health_check_interval"),
     ("infrastructure_services", "monitoring", "dashboard_auto_discovery"),
     ("infrastructure_services", "configuration", "hot_reload"),
-    ("infrastructure_services", "configuration", "backup_enabled"),
     ("infrastructure_services", "storage", "max_storage_gb"),
     ("infrastructure_services", "storage", "compression_enabled"),
     ("integration_services", "vector_database"),

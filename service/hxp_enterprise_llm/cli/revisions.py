@@ -1,0 +1,236 @@
+"""`citadel config history|diff|rollback|backup|restore`: what was applied, and back to it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hxp_enterprise_llm.cli.console import (
+    Output,
+    OutputOption,
+    print_json,
+    print_table,
+    print_warnings,
+    progress_stream,
+)
+from hxp_enterprise_llm.cli.target import EnvironmentArgument
+from hxp_enterprise_llm.core.exceptions import CitadelError, ExitCode, RefusedError
+
+if TYPE_CHECKING:
+    from hxp_enterprise_llm.configuration.diff import Change
+    from hxp_enterprise_llm.configuration.revisions import Revision, Revisions
+
+FILE = "file"
+_ArchiveArgument = Annotated[Path, typer.Argument(help="File of the backup.")]
+
+
+def history(
+    environment: EnvironmentArgument,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many at most.")] = 20,
+    output: Annotated[Output, OutputOption] = Output.TEXT,
+) -> int:
+    """List what was applied, newest first: number, when, who and why. Each is checked.
+
+    Examples: citadel config history local · citadel config history local --output json
+    """
+    import asyncio
+
+    _, store = _opened(environment)
+    found = asyncio.run(store.history(limit=limit))
+    if output is Output.JSON:
+        print_json([item.as_data() for item in found])
+    elif found:
+        rows = [
+            (str(item.number), f"{item.made_at:%Y-%m-%d %H:%M:%S}", item.actor, item.reason)
+            for item in found
+        ]
+        print_table(("revision", "applied (UTC)", "by", "why"), rows)
+    else:
+        typer.echo("nothing was applied yet: citadel up keeps a revision")
+    return ExitCode.OK
+
+
+def diff(
+    environment: EnvironmentArgument,
+    first: Annotated[str, typer.Argument(metavar="A", help="A revision's number, or `file`.")],
+    second: Annotated[
+        str, typer.Argument(metavar="B", help="Another; the file as it stands by default.")
+    ] = FILE,
+    output: Annotated[Output, OutputOption] = Output.TEXT,
+) -> int:
+    """Say what differs from A to B, and what each change does; exit 2 when something does.
+
+    Examples: citadel config diff local 3 4 · citadel config diff local 3
+    """
+    import asyncio
+
+    from hxp_enterprise_llm.configuration.diff import between
+    from hxp_enterprise_llm.schemas.environment import Environment
+
+    path, store = _opened(environment)
+    old, new = (asyncio.run(_document(path, store, word)) for word in (first, second))
+    found = between(old, new, Environment)
+    if output is Output.JSON:
+        print_json([change.as_data() for change in found])
+    else:
+        typer.echo(_listed(found) or "nothing differs")
+    return ExitCode.CHANGES if found else ExitCode.OK
+
+
+def rollback(
+    environment: EnvironmentArgument,
+    revision: Annotated[int, typer.Argument(help="Its number in the history.")],
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask; for scripts.")] = False,
+    output: Annotated[Output, OutputOption] = Output.TEXT,
+) -> None:
+    """Write the environment's file as it was in a revision; `citadel up` then applies it.
+
+    Examples: citadel config rollback local 3 · citadel config rollback local 3 --yes
+    """
+    import asyncio
+
+    from hxp_enterprise_llm.orchestration.lock import exclusive
+
+    path, store = _opened(environment)
+    kept = asyncio.run(store.get(revision))
+    if not kept.source:
+        raise RefusedError(f"revision {revision} came from no file", next_step="Take another.")
+    now = path.read_text() if path.is_file() else ""
+    stream = progress_stream(output)
+    lines = _text_diff(now, kept.source, path.name, revision)
+    typer.echo(lines or f"{path.name} says that already", stream, nl=not lines)
+    if lines:
+        if not yes:
+            _ask(path, revision)
+        with exclusive(path.stem, f"citadel config rollback {path.stem}"):
+            left = _put_back(path, now, kept)
+        print_warnings(
+            [f"still differs, for a file that this one extends: {item}" for item in left]
+        )
+        typer.echo(f"next  citadel plan {path.stem} · citadel up {path.stem}", stream)
+    if output is Output.JSON:
+        print_json({"environment": path.stem, "revision": revision, "changed": bool(lines)})
+
+
+def backup(
+    environment: EnvironmentArgument,
+    archive: _ArchiveArgument,
+    output: Annotated[Output, OutputOption] = Output.TEXT,
+) -> None:
+    """Write all revisions of an environment to one file, with a checksum.
+
+    Examples: citadel config backup local local.revisions.gz
+    """
+    import asyncio
+
+    from hxp_enterprise_llm.utilities.files import write_atomic
+
+    path, store = _opened(environment)
+    head = asyncio.run(store.verify())
+    write_atomic(archive.absolute(), asyncio.run(store.backup()), mode=0o600)
+    number = head.number if head is not None else 0
+    _said({"environment": path.stem, "revisions": number, "head": str(head or "")}, output)
+
+
+def restore(
+    environment: EnvironmentArgument,
+    archive: _ArchiveArgument,
+    output: Annotated[Output, OutputOption] = Output.TEXT,
+) -> None:
+    """Take over the revisions of a backup that are missing here; checks all of them first.
+
+    Examples: citadel config restore local local.revisions.gz
+    """
+    import asyncio
+
+    path, store = _opened(environment)
+    try:
+        content = archive.read_bytes()
+    except OSError as error:
+        raise RefusedError(
+            f"{archive}: {error.strerror}", next_step="Give the file of a backup."
+        ) from None
+    number = asyncio.run(store.restore(content))
+    _said({"environment": path.stem, "restored": number}, output)
+
+
+def _opened(environment: str) -> tuple[Path, Revisions]:
+    """Return an environment's file, which may have errors, and its store."""
+    from hxp_enterprise_llm.configuration.loader import locate
+    from hxp_enterprise_llm.configuration.revisions.local import local_revisions
+    from hxp_enterprise_llm.orchestration.ownership import refuse_other_file
+    from hxp_enterprise_llm.orchestration.paths import environment_state
+
+    path = locate(environment)
+    refuse_other_file(path.stem, path)
+    return path, local_revisions(environment_state(path.stem))
+
+
+async def _document(path: Path, store: Revisions, word: str) -> dict[str, Any]:
+    if word != FILE:
+        try:
+            return (await store.get(int(word))).document
+        except ValueError:
+            raise RefusedError(
+                f"{word} is no revision", next_step="Write its number, or `file`."
+            ) from None
+    from hxp_enterprise_llm.configuration.loader import load
+    from hxp_enterprise_llm.configuration.snapshot import document_of
+
+    return document_of(load(str(path)).environment)
+
+
+def _listed(found: tuple[Change, ...]) -> str:
+    return "\n".join(map(str, found))
+
+
+def _text_diff(now: str, then: str, name: str, revision: int) -> str:
+    from difflib import unified_diff
+
+    lines = unified_diff(
+        now.splitlines(), then.splitlines(), name, f"revision {revision}", lineterm=""
+    )
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _ask(path: Path, revision: int) -> None:
+    if not sys.stdin.isatty():
+        raise RefusedError("rollback asks first", next_step="Give --yes in scripts.")
+    if not typer.confirm(f"Write {path.name} as it was in revision {revision}?", err=True):
+        raise CitadelError("nothing was changed")
+
+
+def _put_back(path: Path, now: str, kept: Revision) -> list[Change]:
+    """Write the file of a revision; return what differs from it all the same.
+
+    Raises:
+        InvalidEnvironmentError: It is not valid any more; the file is as it was.
+    """
+    from hxp_enterprise_llm.configuration.diff import between
+    from hxp_enterprise_llm.configuration.loader import load
+    from hxp_enterprise_llm.configuration.snapshot import document_of
+    from hxp_enterprise_llm.schemas.environment import Environment
+    from hxp_enterprise_llm.utilities.files import write_atomic
+
+    mode = path.stat().st_mode & 0o777 if now else 0o644
+    write_atomic(path, kept.source, mode=mode)
+    try:
+        loaded = load(str(path))
+    except CitadelError:
+        if now:
+            write_atomic(path, now, mode=mode)
+        else:
+            path.unlink()
+        raise
+    return list(between(kept.document, document_of(loaded.environment), Environment))
+
+
+def _said(data: dict[str, Any], output: Output) -> None:
+    if output is Output.JSON:
+        print_json(data)
+    else:
+        typer.echo(" · ".join(f"{key} {value}" for key, value in data.items() if value != ""))
