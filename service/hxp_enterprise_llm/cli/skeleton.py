@@ -31,6 +31,49 @@ class Skeleton:
     edits: dict[str, str]
 
 
+@dataclass(frozen=True)
+class _Place:
+    """Where a file names all roles: between the two groups of a pattern."""
+
+    path: str
+    what: str
+    pattern: str
+    line: str
+
+
+_PLACES = (
+    _Place(
+        "service/hxp_enterprise_llm/schemas/hosts.py",
+        "RoleName",
+        r'(RoleName = Literal\[[^\]]*?"),?(\s*\])',
+        ', "$module"',
+    ),
+    _Place(
+        "service/hxp_enterprise_llm/schemas/listeners.py",
+        "validator after the listeners",
+        r"(class Listeners[\s\S]*?\n)(\n    @model_validator)",
+        "    $module: Listener = Field(\n"
+        '        default=Listener(port=$port), description="Role $module."\n    )\n',
+    ),
+    _Place(
+        "service/hxp_enterprise_llm/configuration/rules/ports.py",
+        "ROLE_LISTENERS",
+        r"(ROLE_LISTENERS = \{[^}]*\n)(\})",
+        '    "$module": ("$module",),\n',
+    ),
+    _Place(
+        # The last play cleans up.
+        "playbooks/site.yml",
+        "last play",
+        r"([\s\S]*\n)(- name: )",
+        "- name: $Class\n  hosts: role_$module\n  tags: [$module]\n  tasks:\n"
+        "    - name: Role $module\n      ansible.builtin.import_role:\n        name: $module\n"
+        "        rolespec_validate: false\n\n",
+    ),
+)
+"""Every place that names all roles, and what a new one adds."""
+
+
 def service(root: Path, name: str) -> Skeleton:
     """Return the files of a new service.
 
@@ -43,18 +86,14 @@ def service(root: Path, name: str) -> Skeleton:
 
 
 def role(root: Path, name: str) -> Skeleton:
-    """Return the files of a new role, and the two files that name all roles.
+    """Return the files of a new role, and the files that name all roles.
 
     Raises:
         RefusedError: The name is not fit, or taken.
     """
     words = _words(name)
     _refuse_taken(root / "roles" / words["module"], name)
-    hosts, site = "service/hxp_enterprise_llm/schemas/hosts.py", "playbooks/site.yml"
-    edits = {
-        hosts: _named(root / hosts, r'(RoleName = Literal\[[^\]]*?"),?(\s*\])', words["module"]),
-        site: _played(root / site, words),
-    }
+    edits = {place.path: _edited(root / place.path, place, words) for place in _PLACES}
     return _free(root, Skeleton(dict(_rendered("role", words)), edits))
 
 
@@ -115,23 +154,14 @@ def _free(root: Path, skeleton: Skeleton) -> Skeleton:
     return skeleton
 
 
-def _named(file: Path, pattern: str, name: str) -> str:
-    text, count = re.subn(pattern, rf'\1, "{name}"\2', file.read_text("utf-8"), count=1)
+def _edited(file: Path, place: _Place, words: dict[str, str]) -> str:
+    line = Template(place.line).substitute(words)
+    text, count = re.subn(
+        place.pattern, lambda found: f"{found[1]}{line}{found[2]}", file.read_text("utf-8"), count=1
+    )
     if not count:
         raise RefusedError(
-            f"{file} has no list of roles to add {name} to",
-            next_step="Bring back `RoleName = Literal[…]`.",
+            f"{file} has no {place.what} to add {words['name']} to",
+            next_step=f"Bring it back: git log -p {place.path}",
         )
     return text
-
-
-def _played(file: Path, words: dict[str, str]) -> str:
-    """Return the playbook with a play for the role before the last one, which cleans up."""
-    text, module = file.read_text("utf-8"), words["module"]
-    play = (
-        f"- name: {words['Class']}\n  hosts: role_{module}\n  tags: [{module}]\n  tasks:\n"
-        f"    - name: Role {module}\n      ansible.builtin.import_role:\n        name: {module}\n"
-        "        rolespec_validate: false\n\n"
-    )
-    last = text.rindex("\n- name: ") + 1
-    return text[:last] + play + text[last:]

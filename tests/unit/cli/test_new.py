@@ -19,7 +19,7 @@ pytestmark = pytest.mark.feature("CO-13")
 ROOT = Path(__file__).resolve().parents[3]
 PARTS = (
     *("service", "roles", "playbooks", "stacks", "templates", "locks", ".config"),
-    *("docs/reference", "pyproject.toml", "Pulumi.yaml", "ansible.cfg"),
+    *("docs", "pyproject.toml", "Pulumi.yaml", "ansible.cfg"),
 )
 CITADEL = "from hxp_enterprise_llm.cli.main import main; main()"
 
@@ -80,7 +80,9 @@ def test_what_it_writes_is_clean_and_passes_its_own_tests(copy: Path) -> None:
         "docs/reference/environment.md",
         "docs/reference/roles.md",
         "playbooks/site.yml",
+        "service/hxp_enterprise_llm/configuration/rules/ports.py",
         "service/hxp_enterprise_llm/schemas/hosts.py",
+        "service/hxp_enterprise_llm/schemas/listeners.py",
         "stacks/environment.schema.json",
     }
     run(copy, "-m", "hxp_enterprise_llm.configuration.generate", "--check")
@@ -142,7 +144,7 @@ def test_what_cannot_be_written_whole_is_not_written_at_all(copy: Path) -> None:
 
 def test_a_checkout_without_a_list_of_roles_is_named(copy: Path) -> None:
     (copy / "service/hxp_enterprise_llm/schemas/hosts.py").write_text("")
-    with pytest.raises(RefusedError, match=r"hosts\.py has no list of roles"):
+    with pytest.raises(RefusedError, match=r"hosts\.py has no RoleName"):
         skeleton.role(copy, "demo")
 
 
@@ -155,5 +157,7 @@ def test_it_speaks_to_people_and_programs_in_this_process(
     assert main.run(["new", "role", "demo", "--dry-run", "--output", "json"]) == ExitCode.OK
     assert json.loads(capsys.readouterr().out)["edited"] == [
         "service/hxp_enterprise_llm/schemas/hosts.py",
+        "service/hxp_enterprise_llm/schemas/listeners.py",
+        "service/hxp_enterprise_llm/configuration/rules/ports.py",
         "playbooks/site.yml",
     ]
