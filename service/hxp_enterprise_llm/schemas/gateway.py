@@ -103,6 +103,12 @@ class GatewayConfig(CitadelModel):
     models: Annotated[dict[ServedName, ServedModel], Effect.DRAIN] = Field(
         default_factory=dict, description="Served name → its upstreams."
     )
-    limits: Annotated[Limits, Effect.DRAIN] = Limits()
-    timeouts: Annotated[Timeouts, Effect.DRAIN] = Timeouts()
-    health: Annotated[HealthCheck, Effect.DRAIN] = HealthCheck()
+    limits: Annotated[Limits, Effect.DRAIN] = Field(
+        default=Limits(), description="What a worker takes in at most."
+    )
+    timeouts: Annotated[Timeouts, Effect.DRAIN] = Field(
+        default=Timeouts(), description="How long a worker waits for what."
+    )
+    health: Annotated[HealthCheck, Effect.DRAIN] = Field(
+        default=HealthCheck(), description="How a worker looks after its upstreams."
+    )

@@ -44,7 +44,7 @@ class PerformanceMetrics(Record):
     latency_p50_ms: float = Field(default=0, ge=0, description="Milliseconds, median.")
     latency_p95_ms: float = Field(default=0, ge=0, description="Milliseconds, 95th percentile.")
     latency_p99_ms: float = Field(default=0, ge=0, description="Milliseconds, 99th percentile.")
-    memory_mb: float | None = Field(default=None, ge=0, description="Resident memory, MiB.")
+    memory_mb: float | None = Field(default=None, ge=0, description="Resident memory, in MiB.")
     cpu_cores: float | None = Field(default=None, ge=0, description="CPU cores in use, on average.")
 
     @model_validator(mode="after")
