@@ -102,6 +102,10 @@ class AuditLog:
         self._observers.append(observer)
         return lambda: self._observers.remove(observer)
 
+    def sibling(self, path: Path) -> AuditLog:
+        """Return another file of the same chain: a segment that was rotated away."""
+        return AuditLog(path, key=self._key, clock=self._clock)
+
     def append(self, event: AuditEvent, *, durable: bool = False) -> AuditRecord:
         """Append an event.
 

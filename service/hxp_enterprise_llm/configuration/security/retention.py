@@ -1,0 +1,253 @@
+"""Audit records are kept for 90 days, then exported, and only then deleted (CC-07).
+
+The log is rotated into segments `audit-TIME.jsonl` beside it. A segment whose last record is too
+old is exported with a manifest that names its SHA-256 and its place in the chain, read back and
+compared; a segment whose export cannot be read back as it was written stays.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+
+from pydantic import Field
+
+from hxp_enterprise_llm.configuration.audit import (
+    ROTATED,
+    AuditError,
+    AuditEvent,
+    AuditLog,
+    AuditRecord,
+    Head,
+)
+from hxp_enterprise_llm.configuration.secrets.keyring import Clock, utc_now
+from hxp_enterprise_llm.configuration.security.errors import RetentionError
+from hxp_enterprise_llm.schemas.base import CitadelModel, Seconds
+from hxp_enterprise_llm.utilities.files import write_atomic
+
+_DAY = 86_400.0
+MANIFEST = ".manifest.json"
+DELETED = "audit.deleted"
+
+
+class RetentionPolicy(CitadelModel):
+    """How long audit records are kept."""
+
+    keep: Seconds = Field(
+        default=90 * _DAY, ge=_DAY, description="Records are kept for so long: 90 days."
+    )
+    segment: Seconds = Field(
+        default=_DAY, gt=0, description="The log is rotated when its first record is so old."
+    )
+
+
+class Exports(Protocol):
+    """Where exports go: a folder, a bucket."""
+
+    def write(self, name: str, content: bytes) -> None:
+        """Keep a file durably; raise `OSError` when that is not possible."""
+
+    def read(self, name: str) -> bytes:
+        """Return a file as it lies there; raise `OSError` when that is not possible."""
+
+
+class FolderExports:
+    """Exports in a folder, such as a mount of another machine.
+
+    Args:
+        folder: Must exist: a mount that is away must not be taken for an empty folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def write(self, name: str, content: bytes) -> None:
+        """Keep a file of mode 0400."""
+        write_atomic(self.folder / name, content, mode=0o400)
+
+    def read(self, name: str) -> bytes:
+        """Return a file."""
+        return (self.folder / name).read_bytes()
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export's manifest says.
+
+    Attributes:
+        segment: Name of the file.
+        sha256: Digest of the file.
+        records: How many it holds.
+        first: Time of the first one.
+        last: Time of the last one.
+        head: Its head, which the next segment names.
+        follows: The head that it follows itself; empty for the first segment of all.
+    """
+
+    segment: str
+    sha256: str
+    records: int
+    first: datetime
+    last: datetime
+    head: str
+    follows: str
+
+    def manifest(self) -> bytes:
+        """Return it as JSON."""
+        said = {**vars(self), "first": self.first.isoformat(), "last": self.last.isoformat()}
+        return json.dumps(said, indent=1).encode()
+
+
+class Retention:
+    """Rotates, exports and deletes the records of one audit log.
+
+    Args:
+        audit: The log.
+        exports: Where segments go before they are deleted.
+        policy: Times.
+        clock: Time of now.
+    """
+
+    def __init__(
+        self,
+        audit: AuditLog,
+        exports: Exports,
+        policy: RetentionPolicy | None = None,
+        *,
+        clock: Clock = utc_now,
+    ) -> None:
+        self.audit, self.policy = audit, policy or RetentionPolicy()
+        self._exports, self._clock = exports, clock
+
+    def run(self) -> tuple[Exported, ...]:
+        """Rotate where it is time, export what is too old, delete it; return what was.
+
+        Raises:
+            RetentionError: An export failed; its segment and all newer ones stay.
+            AuditError: A segment's chain is broken; it stays as evidence.
+        """
+        self._rotate()
+        gone = []
+        for segment in self.segments():
+            exported = self._described(segment)
+            if self._clock() - exported.last < timedelta(seconds=self.policy.keep):
+                break
+            self._export(exported, segment.read_bytes())
+            self._record("audit.exported", exported, "ok")
+            segment.unlink()
+            self._record(DELETED, exported, "ok")
+            gone.append(exported)
+        return tuple(gone)
+
+    def segments(self) -> tuple[Path, ...]:
+        """Return the rotated segments, oldest first."""
+        return tuple(one for one in self._names() if not self._is_log(one))
+
+    def records(self) -> Iterator[AuditRecord]:
+        """Yield the records of all segments and of the log, oldest first, checked as one chain.
+
+        Raises:
+            AuditError: A chain is broken, or a segment that was not exported is missing.
+        """
+        first, before, deleted = "", "", ""
+        for place, path in enumerate((*self.segments(), self.audit.path)):
+            last = ""
+            for record in self.audit.sibling(path).records():
+                if record.number == 1:
+                    follows = _follows(record)
+                    first = first if place else follows
+                    if place and follows != before:
+                        raise _gap(path, follows)
+                if record.event.action == DELETED:
+                    deleted = record.event.detail.get("head", "")
+                last = str(Head(record.number, record.digest))
+                yield record
+            before = last
+        if first not in {"", deleted}:
+            raise _gap(self.audit.path, first)
+
+    def verify(self) -> int:
+        """Check the whole chain, over all segments; return how many records it has.
+
+        Raises:
+            AuditError: It is broken, or a segment is missing.
+        """
+        return sum(1 for _ in self.records())
+
+    def _names(self) -> list[Path]:
+        path = self.audit.path
+        return sorted(path.parent.glob(f"{path.stem}-*{path.suffix}"))
+
+    def _is_log(self, name: Path) -> bool:
+        """Return whether a name is a second one of the log, left by a crash in its rotation."""
+        path = self.audit.path
+        return path.exists() and name.samefile(path)
+
+    def _rotate(self) -> None:
+        for name in self._names():
+            if self._is_log(name):
+                name.unlink()
+        first = next(self.audit.records(), None)
+        if first is None:
+            return
+        now = self._clock()
+        if now - first.at >= timedelta(seconds=self.policy.segment):
+            path = self.audit.path
+            self.audit.rotate(path.with_name(f"{path.stem}-{now:%Y%m%dT%H%M%S%fZ}{path.suffix}"))
+
+    def _described(self, segment: Path) -> Exported:
+        records = list(self.audit.sibling(segment).records())
+        if not records:
+            raise AuditError(
+                f"{segment} is an empty segment", next_step="Compare it with a backup of the log."
+            )
+        head = Head(records[-1].number, records[-1].digest)
+        return Exported(
+            segment=segment.name,
+            sha256=hashlib.sha256(segment.read_bytes()).hexdigest(),
+            records=len(records),
+            first=records[0].at,
+            last=max(record.at for record in records),
+            head=str(head),
+            follows=_follows(records[0]),
+        )
+
+    def _export(self, exported: Exported, content: bytes) -> None:
+        manifest = f"{exported.segment}{MANIFEST}"
+        try:
+            self._exports.write(exported.segment, content)
+            self._exports.write(manifest, exported.manifest())
+            back = self._exports.read(exported.segment)
+            same = self._exports.read(manifest) == exported.manifest()
+        except OSError as error:
+            raise self._failed(exported, error.strerror or type(error).__name__) from None
+        if not same or hashlib.sha256(back).hexdigest() != exported.sha256:
+            raise self._failed(exported, "it was read back otherwise than written")
+
+    def _failed(self, exported: Exported, why: str) -> RetentionError:
+        self._record("audit.exported", exported, "failed")
+        return RetentionError(
+            f"audit segment {exported.segment} cannot be exported: {why}",
+            next_step="Mend the place of exports; nothing is deleted before that.",
+        )
+
+    def _record(self, action: str, exported: Exported, outcome: str) -> None:
+        detail = {"sha256": exported.sha256, "head": exported.head}
+        event = AuditEvent("citadel", action, f"audit:{exported.segment}", outcome, detail)
+        self.audit.append(event, durable=True)
+
+
+def _follows(first: AuditRecord) -> str:
+    return first.event.detail.get("head", "") if first.event.action == ROTATED else ""
+
+
+def _gap(path: Path, follows: str) -> AuditError:
+    return AuditError(
+        f"{path} follows record {follows or 'none'}, and the segment before it does not end so",
+        next_step="A segment was taken away or put in: compare with the exports and a backup.",
+    )
