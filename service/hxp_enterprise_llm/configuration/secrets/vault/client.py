@@ -13,6 +13,7 @@ from hxp_enterprise_llm.configuration.secrets.errors import (
     AccessDeniedError,
     BackendAwayError,
     SecretNotFoundError,
+    SecretRefusedError,
     VaultRefusedError,
     VaultSealedError,
 )
@@ -98,6 +99,10 @@ class VaultClient:
         """Send one request with a given token; raises what `request` raises."""
         import aiohttp
 
+        if {".", ".."} & set(path.split("/")):
+            raise SecretRefusedError(
+                f"Vault's path {path} has . or .. in it", next_step="Write the path that is meant."
+            )
         headers = {"X-Vault-Request": "true"}
         if token is not None:
             headers["X-Vault-Token"] = token.reveal()
