@@ -100,6 +100,8 @@ class Watcher:
         self._wake = asyncio.Event()
         self._causes: set[str] = set()
         self._ready = asyncio.Event()
+        self._moved = asyncio.Event()
+        self._folders: frozenset[Path] = frozenset()
 
     async def ready(self) -> None:
         """Wait until changes are noticed."""
@@ -135,6 +137,8 @@ class Watcher:
             # Who asks by hand wants an answer even where no file changed.
             cause = next(name for name in ("signal", "poll", "file") if name in causes)
             await self._changed(cause)
+            if self._folders and await self._are_others():
+                self._moved.set()
 
     async def _poll(self) -> None:
         while True:
@@ -143,9 +147,11 @@ class Watcher:
 
     async def _events(self) -> None:
         while True:
-            folders = await asyncio.to_thread(folders_of, self._paths())
+            # Before the folders are asked for: what moves from now on ends the watch.
+            self._moved.clear()
+            self._folders = await asyncio.to_thread(folders_of, self._paths())
             try:
-                await self._until_moved(folders)
+                await self._until_moved(self._folders)
             except (OSError, RuntimeError) as error:
                 # A folder went away, or the machine has no watches left; polling goes on.
                 self._log.warning("configuration.no-file-events", error=type(error).__name__)
@@ -156,12 +162,13 @@ class Watcher:
         """Tell of events until other folders must be watched."""
         from watchfiles import awatch
 
-        inodes = _inodes(folders)
+        inodes = await asyncio.to_thread(_inodes, folders)
         events = awatch(
             *folders,
             watch_filter=None,
             debounce=round(self._settings.longest * 1000),
             step=round(self._settings.quiet * 1000),
+            stop_event=self._moved,
             rust_timeout=round(min(self._settings.poll, _AGAIN) * 1000),
             yield_on_timeout=True,
             recursive=False,
@@ -172,9 +179,13 @@ class Watcher:
         async for changes in events:
             if changes:
                 self.look("file")
-            now = await asyncio.to_thread(folders_of, self._paths())
-            if now != folders or _inodes(now) != inodes:
+            # A folder that was removed and made anew is another one, which nobody watches.
+            if await self._are_others() or await asyncio.to_thread(_inodes, folders) != inodes:
                 return
+
+    async def _are_others(self) -> bool:
+        """Return whether other folders must be watched than those that are."""
+        return await asyncio.to_thread(folders_of, self._paths()) != self._folders
 
 
 def _inodes(folders: Iterable[Path]) -> dict[Path, int]:
