@@ -30,6 +30,7 @@ from hxp_enterprise_llm.configuration.schemas import (
     ServiceConfigSchema,
 )
 from hxp_enterprise_llm.core.exceptions import InvalidInputError, RegistryError
+from hxp_enterprise_llm.schemas.base import CitadelModel
 from hxp_enterprise_llm.schemas.hosts import Host
 from hxp_enterprise_llm.testing.factories import environment
 
@@ -222,6 +223,23 @@ def test_room_is_counted_host_by_host() -> None:
 
 
 @pytest.mark.feature("CS-04")
+def test_a_host_without_a_limit_of_cpus_and_limits_without_a_gpu() -> None:
+    limits = DeploymentConfigSchema.model_validate(yaml.safe_load(DEPLOYMENT)).resource_limits
+    plain = limits.model_copy(update={"gpu_enabled": False})
+    host = Host.model_validate({"roles": ["gateway"], "memory": "33GiB"})
+    assert room_for(host, plain) == 2
+    assert room_for(host, limits) == 0
+    assert plain.for_docker() == ("--memory=16384m", "--cpus=8")
+    assert plain.for_kubernetes()["limits"] == {"memory": "16384Mi", "cpu": "8"}
+    small = {"resource_limits.gpu_enabled": False, "services": [{"service_name": "a"}]}
+    small["services"][0] |= {"service_version": "1.0.0", "replicas": 3}  # type: ignore[index]
+    report = judged(DEPLOYMENT, small, environment=environment(hosts={"a": host}))
+    assert [item.message for item in report.errors] == [
+        "3 replicas take 48 GiB, 24 cores; the hosts have room for 2."
+    ]
+
+
+@pytest.mark.feature("CS-04")
 def test_each_deployment_type_has_limits_in_its_own_words() -> None:
     def limits(kind: str) -> Any:
         config = judged(DEPLOYMENT, {"deployment_type": kind}).accepted()
@@ -384,6 +402,53 @@ def test_all_mistakes_are_told_at_once_with_line_and_cure(write: Write) -> None:
     assert "hunter2" not in text
     assert "wrong.yaml:7  resources.memory_mb" in text
     assert "5 errors; nothing was changed." in text
+
+
+@pytest.mark.feature("CS-05")
+def test_rules_judge_what_is_left_of_a_document_with_refused_keys() -> None:
+    bare = {"resources": None, "service_name": None, "environment": None, "service_version": None}
+    report = judged(SERVICE, bare | {"security.ssl_enabled": False})
+    assert sorted(codes(report)) == [
+        ("C004", "environment"),
+        ("C004", "resources"),
+        ("C004", "service_name"),
+        ("C004", "service_version"),
+        ("C401", "security.ssl_enabled"),
+        ("C404", "model.parameters_billion"),
+        ("C405", "network.host"),
+    ]
+    deployment = judged(DEPLOYMENT, {"resource_limits": None, "services": None, "docker": {}})
+    assert sorted(codes(deployment)) == [
+        ("C004", "resource_limits"),
+        ("C004", "services"),
+        ("C413", "docker"),
+    ]
+
+
+@pytest.mark.feature("CS-05")
+def test_no_rule_judges_what_cannot_be_completed() -> None:
+    class Strange(AIModelServiceConfigSchema):
+        """Wants a key that nothing can stand in for."""
+
+        shape: tuple[int, int]
+
+    strange = SchemaFactory({"ai_model": Strange})
+    document = changed(SERVICE, {"security.ssl_enabled": False})
+    report = SchemaValidator(strange, today=TODAY).data(document)
+    assert codes(report) == [("C004", "shape")]
+
+
+@pytest.mark.feature("CS-05")
+def test_a_schema_of_another_kind_is_checked_without_rules() -> None:
+    class Other(CitadelModel):
+        """Neither a service nor a deployment."""
+
+        service_type: str
+        size: int
+
+    other = SchemaValidator(SchemaFactory({"other": Other}), today=TODAY)
+    assert other.data({"service_type": "other", "size": 1}).found == ()
+    assert codes(other.data({"service_type": "other", "size": "x"})) == [("C006", "size")]
 
 
 @pytest.mark.feature("CS-05")

@@ -169,12 +169,25 @@ def test_usage_examples_of_the_page_on_services_work(
     assert f"# {capsys.readouterr().out.strip()}" in example
 
 
+@pytest.mark.feature("QB-03", "KT-05", "SC-02", "SC-05", "SC-07")
+def test_usage_examples_of_the_page_on_schemas_print_what_it_says(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    page = (ROOT / "docs/concepts/schemas.md").read_text()
+    examples = re.findall(r"```python\n(.*?)```\n\nprints `(.*?)`\.", page, re.DOTALL)
+    assert len(examples) == page.count("```python") == 3
+    for example, printed in examples:
+        exec(compile(example, "schemas.md", "exec"), {})
+        assert capsys.readouterr().out == f"{printed}\n"
+
+
 @pytest.mark.feature("KT-05")
 def test_api_documentation_and_architecture_are_pages() -> None:
     pages = {path.stem for path in (ROOT / "docs/reference").glob("*.md")}
     assert {"environment", "services", "rules", "roles", "command-line"} <= pages
     assert (ROOT / "docs/concepts/README.md").is_file()
     assert (ROOT / "docs/concepts/core.md").is_file()
+    assert (ROOT / "docs/concepts/schemas.md").is_file()
 
 
 @pytest.mark.feature("QB-04", "KT-05")

@@ -111,6 +111,31 @@ def test_the_status_tells_whose_turn_it_is(error: CitadelError, status: int) -> 
     assert status_of(error) == problem(error).status == status
 
 
+@pytest.mark.feature("SC-02")
+@pytest.mark.parametrize(
+    ("ending", "status"),
+    [
+        ("unauthenticated", 401),
+        ("not-found", 404),
+        ("wrong-method", 405),
+        ("conflict", 409),
+        ("precondition-failed", 412),
+        ("too-large", 413),
+        ("wrong-media-type", 415),
+        ("precondition-required", 428),
+        ("too-many-requests", 429),
+    ],
+)
+def test_the_ending_of_a_code_tells_the_status_in_every_domain(ending: str, status: int) -> None:
+    for code in (f"api.{ending}", f"api.document-{ending}"):
+        error = CitadelError("no")
+        # On the one object: a class more would stand among all that others walk through.
+        error.code = code  # type: ignore[misc]
+        assert status_of(error) == status
+    error.code = f"api.{ending}-or-so"  # type: ignore[misc]
+    assert status_of(error) == 500
+
+
 def _every(kind: type[CitadelError]) -> Iterator[type[CitadelError]]:
     yield kind
     for below in kind.__subclasses__():
