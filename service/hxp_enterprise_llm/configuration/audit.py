@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import json
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -95,6 +96,8 @@ class AuditLog:
         self._handle: int | None = None
         self._size = -1
         self._head = Head(0, _START)
+        # The kernel's lock is the file's: it keeps out no thread that uses the same handle.
+        self._mutex = threading.Lock()
         self._observers: list[Callable[[AuditRecord], None]] = []
 
     def observe(self, observer: Callable[[AuditRecord], None]) -> Callable[[], None]:
@@ -227,6 +230,11 @@ class AuditLog:
 
     @contextmanager
     def _locked(self) -> Iterator[int]:
+        with self._mutex, self._alone() as handle:
+            yield handle
+
+    @contextmanager
+    def _alone(self) -> Iterator[int]:
         handle = self._opened()
         fcntl.flock(handle, fcntl.LOCK_EX)
         while _moved(handle, self.path):

@@ -1,37 +1,27 @@
-"""What people and services show who they are with: hashes of passwords, digests of keys."""
+"""What people show who they are with: hashes of passwords, in a file that others cannot read."""
 
 from __future__ import annotations
 
 import asyncio
-import hmac
 import json
-import secrets
 from pathlib import Path
 from typing import Protocol
 
 from pydantic import Field, ValidationError
 
 from hxp_enterprise_llm.configuration.secrets.files import locked, refuse_readable_by_others
-from hxp_enterprise_llm.configuration.secrets.secret import Secret
 from hxp_enterprise_llm.configuration.security.errors import AccessRulesError
-from hxp_enterprise_llm.configuration.security.sessions import digest_of
 from hxp_enterprise_llm.schemas.access import Name
 from hxp_enterprise_llm.schemas.base import CitadelModel
 from hxp_enterprise_llm.utilities.files import write_atomic
 
-_KEY_BYTES = 32
-_KEY = "ctk_"
-
 
 class Account(CitadelModel):
-    """How somebody shows who they are; no password and no key can be had from it."""
+    """How a person shows who they are; the password cannot be had from it."""
 
     id: Name = Field(description="Whose it is: the id of a principal.")
-    password_hash: str | None = Field(default=None, description="Of a person: argon2id or bcrypt.")
-    key_digest: str | None = Field(
-        default=None,
-        pattern=r"^[0-9a-f]{64}$",
-        description="Of a service: SHA-256 of its key of 256 random bits.",
+    password_hash: str | None = Field(
+        default=None, description="argon2id, or bcrypt of older systems; none: no login."
     )
 
 
@@ -119,24 +109,6 @@ class FileAccounts:
     def _write(self, accounts: dict[str, Account]) -> None:
         entries = [accounts[name].model_dump(exclude_none=True) for name in sorted(accounts)]
         write_atomic(self.file, json.dumps({"accounts": entries}, indent=1), mode=0o600)
-
-
-def new_key(name: str) -> tuple[Secret, str]:
-    """Return a new key for a service, with its name in it, and the digest that is kept of it."""
-    key = f"{_KEY}{name}.{secrets.token_urlsafe(_KEY_BYTES)}"
-    return Secret(key), digest_of(key)
-
-
-def owner_of_key(token: str) -> str | None:
-    """Return whose key a token says it is; None for what is no key."""
-    name, dot, _ = token.removeprefix(_KEY).rpartition(".")
-    return name if token.startswith(_KEY) and dot else None
-
-
-def fits_key(account: Account | None, key: str) -> bool:
-    """Return whether a key is that of an account."""
-    kept = account.key_digest if account is not None else None
-    return hmac.compare_digest(kept or "", digest_of(key))
 
 
 def _upgraded(accounts: dict[str, Account], name: str, old: str, new: str) -> dict[str, Account]:

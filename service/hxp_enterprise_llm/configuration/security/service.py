@@ -18,14 +18,7 @@ from hxp_enterprise_llm.configuration.audit import (
 from hxp_enterprise_llm.configuration.secrets.keyring import Clock, utc_now
 from hxp_enterprise_llm.configuration.secrets.secret import Secret
 from hxp_enterprise_llm.configuration.security.access import Access, AccessRules, Do
-from hxp_enterprise_llm.configuration.security.accounts import (
-    Account,
-    Accounts,
-    MemoryAccounts,
-    fits_key,
-    new_key,
-    owner_of_key,
-)
+from hxp_enterprise_llm.configuration.security.accounts import Account, Accounts, MemoryAccounts
 from hxp_enterprise_llm.configuration.security.errors import (
     ForbiddenError,
     LoginError,
@@ -75,12 +68,12 @@ class SecurityConfig(CitadelModel):
 
 
 class ConfigurationSecurity(BaseInfrastructureService[SecurityConfig]):
-    """Guards configuration: people log in, services show keys, and each decision is on record.
+    """Guards configuration: people log in, and each decision is on record.
 
     Args:
         config: Level, roles and principals; may be reloaded.
         audit: Takes a record of everything; what cannot be recorded is not done.
-        accounts: Hashes of passwords and digests of keys.
+        accounts: Hashes of people's passwords.
         sessions: Where sessions are kept; in this process when not given.
         passwords: Checks passwords; by the level's policy when not given.
         now: Time of now.
@@ -153,21 +146,11 @@ class ConfigurationSecurity(BaseInfrastructureService[SecurityConfig]):
         return await self.sessions.open(name)
 
     async def authenticate(self, token: str) -> Authentication:
-        """Return who shows a session's token or a service's key.
+        """Return whose session a token is of; keys of services are the API's own matter.
 
         Raises:
             SessionError: It is unknown, over or revoked, or the rules name its owner no more.
         """
-        if (name := owner_of_key(token)) is not None:
-            account = await self.accounts.get(name)
-            if not fits_key(account, token) or not self.access.knows(name):
-                self.record("anonymous", "key.show", "denied")
-                raise SessionError("there is no such key", next_step="Give the service a new key.")
-            return Authentication(
-                principal=self.access.principal(name),
-                method=AuthenticationMethod.KEY,
-                at=self._now(),
-            )
         session = await self.sessions.check(token)
         if not self.access.knows(session.principal):
             await self.sessions.revoke(token)
@@ -196,14 +179,6 @@ class ConfigurationSecurity(BaseInfrastructureService[SecurityConfig]):
         before = await self.accounts.get(name) or Account(id=name)
         await self.accounts.put(before.model_copy(update={"password_hash": hashed}))
         await self.sessions.revoke_all(name)
-
-    async def give_key(self, name: str, *, actor: str) -> Secret:
-        """Give a service a new key, in place of the one that it had, and return it this once."""
-        key, digest = new_key(name)
-        self.record(actor, "key.set", "ok", f"principals:{name}")
-        before = await self.accounts.get(name) or Account(id=name)
-        await self.accounts.put(before.model_copy(update={"key_digest": digest}))
-        return key
 
     # What they may do, and what they did.
 

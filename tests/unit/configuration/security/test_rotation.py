@@ -103,3 +103,16 @@ def test_observers_are_told_of_each_record(audit: AuditLog, clock: Clock) -> Non
     audit.append(event())
     assert seen == [record]
     assert record.at == clock()
+
+
+def test_threads_that_share_a_log_do_not_break_its_chain(audit: AuditLog) -> None:
+    def append() -> None:
+        for _ in range(200):
+            audit.append(event())
+
+    threads = [threading.Thread(target=append) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert audit.verify().number == 800

@@ -115,7 +115,6 @@ async def test_a_login_does_not_say_what_was_wrong(
     security: ConfigurationSecurity, accounts: FileAccounts, audit: AuditLog
 ) -> None:
     await security.set_password("ada", RIGHT, actor="root")
-    await security.give_key("gateway", actor="root")
     await accounts.put(Account(id="gone", password_hash=await security.passwords.hash(RIGHT)))
     said = set()
     for name, password in (
@@ -132,23 +131,6 @@ async def test_a_login_does_not_say_what_was_wrong(
     denied = [actor for actor, _, outcome in events(audit) if outcome == "denied"]
     assert denied == ["ada", "anonymous", "anonymous", "anonymous", "anonymous"]
     assert CANARY not in audit.path.read_text()
-
-
-@pytest.mark.feature("CC-03")
-async def test_a_service_shows_its_key(
-    security: ConfigurationSecurity, accounts: FileAccounts, audit: AuditLog
-) -> None:
-    key = (await security.give_key("gateway", actor="root")).reveal()
-    who = await security.authenticate(key)
-    assert (who.principal, who.method, who.expires) == (GATE, AuthenticationMethod.KEY, None)
-    newer = (await security.give_key("gateway", actor="root")).reveal()
-    for wrong in (key, newer + "x", "ctk_ada.x", "ctk_.x", "ctk_x", ""):
-        with pytest.raises(SessionError):
-            await security.authenticate(wrong)
-    assert (await security.authenticate(newer)).principal == GATE
-    kept = accounts.file.read_text() + audit.path.read_text()
-    assert key not in kept
-    assert newer not in kept
 
 
 @pytest.mark.feature("CC-02", "CC-07")
