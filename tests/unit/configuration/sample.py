@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import pytest
 from pydantic import Field
 
 from hxp_enterprise_llm.configuration.sources.base import Source
 from hxp_enterprise_llm.schemas.base import Bytes, CitadelModel
 from hxp_enterprise_llm.schemas.effect import Effect
 from hxp_enterprise_llm.schemas.reference import SecretReference
+
+if TYPE_CHECKING:
+    import pytest
 
 
 class Host(CitadelModel):
