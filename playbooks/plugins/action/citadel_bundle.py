@@ -10,17 +10,13 @@ from hxp_enterprise_llm.orchestration.bundle.spec import RenderedBundle
 class ActionModule(CitadelAction):
     """`role: NAME` applies a role's bundle; `service: NAME, state: absent` takes a service off."""
 
-    _VALID_ARGS = frozenset(("role", "service", "state", "purge"))
+    _VALID_ARGS = frozenset(("role", "service", "state"))
 
     def act(self, variables: Variables) -> Result:
         """Return the module's result, or `changed: false` when no call was needed."""
         given = self._task.args
         if given.get("state") == "absent":
-            wanted = {
-                "service": given["service"],
-                "state": "absent",
-                "purge": given.get("purge", False),
-            }
+            wanted = {"service": given["service"], "state": "absent"}
             return self.call("citadel_bundle", wanted, variables)
         bundle = session.render_for(variables, given["role"])
         values = session.credentials(bundle)

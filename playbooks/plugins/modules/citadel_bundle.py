@@ -13,7 +13,6 @@ def main() -> None:
         argument_spec={
             "service": {"type": "str", "required": True},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "purge": {"type": "bool", "default": False},
             "bundle": {"type": "dict"},
             "credentials": {"type": "dict", "default": {}, "no_log": True},
         },
@@ -23,9 +22,7 @@ def main() -> None:
     given, host = module.params, Host()
     try:
         if given["state"] == "absent":
-            result = remove.remove(
-                host, given["service"], check=module.check_mode, purge=given["purge"]
-            )
+            result = remove.remove(host, given["service"], check=module.check_mode)
         elif module.check_mode:
             result = apply.check(host, given["bundle"], given["credentials"], diff=module._diff)
         else:

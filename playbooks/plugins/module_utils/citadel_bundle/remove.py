@@ -10,14 +10,13 @@ from .lock import exclusive
 from .system import Host
 
 
-def remove(host: Host, service: str, *, check: bool = False, purge: bool = False) -> dict[str, Any]:
+def remove(host: Host, service: str, *, check: bool = False) -> dict[str, Any]:
     """Remove a service that a bundle had applied. Can be run again after a crash.
 
     Args:
         host: Where.
         service: Its name.
         check: Only say what would be removed.
-        purge: Remove its declared directories too, with all that is in them.
 
     Returns:
         `changed`, `removed` (paths and units) and `kept` (data directories).
@@ -25,11 +24,11 @@ def remove(host: Host, service: str, *, check: bool = False, purge: bool = False
     if not check:
         with exclusive(host, service):
             journal.recover(host, service)
-            return _remove(host, service, check=False, purge=purge)
-    return _remove(host, service, check=True, purge=purge)
+            return _remove(host, service, check=False)
+    return _remove(host, service, check=True)
 
 
-def _remove(host: Host, service: str, *, check: bool, purge: bool) -> dict[str, Any]:
+def _remove(host: Host, service: str, *, check: bool) -> dict[str, Any]:
     held = manifest.read(host, service)
     if held is None:
         return {"service": service, "changed": False, "removed": [], "kept": []}
@@ -39,14 +38,11 @@ def _remove(host: Host, service: str, *, check: bool, purge: bool) -> dict[str, 
     here = [path for path in directories if host.path(path).exists()]
     if not check:
         _take_off(host, service, held, paths)
-        if purge:
-            for path in here:
-                shutil.rmtree(host.path(path), ignore_errors=True)
     return {
         "service": service,
         "changed": True,
-        "removed": [*names, *paths, *(here if purge else [])],
-        "kept": [] if purge else here,
+        "removed": [*names, *paths],
+        "kept": here,
     }
 
 
