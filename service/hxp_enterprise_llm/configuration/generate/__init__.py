@@ -12,7 +12,7 @@ from hxp_enterprise_llm.configuration.generate.reference import (
     services_page,
 )
 from hxp_enterprise_llm.configuration.generate.roles import argument_specs, defaults, role_models
-from hxp_enterprise_llm.configuration.json_schema import environment_schema
+from hxp_enterprise_llm.configuration.json_schema import COMMENT, environment_schema
 from hxp_enterprise_llm.schemas.factory import SchemaFactory
 from hxp_enterprise_llm.utilities.files import write_atomic
 
@@ -33,7 +33,8 @@ def generated() -> dict[str, str]:
     factory = SchemaFactory()
     for name in factory.names:
         path = f"docs/samples/schemas/{name}.schema.json"
-        files[path] = json.dumps(factory.json_schema(name), indent=2, ensure_ascii=False) + "\n"
+        schema = {"$comment": COMMENT, **factory.json_schema(name)}
+        files[path] = json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
     for role, model in models.items():
         files[f"roles/{role}/meta/argument_specs.yml"] = argument_specs(role, model)
         files[f"roles/{role}/defaults/main.yml"] = defaults(role, model)
