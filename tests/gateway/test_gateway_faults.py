@@ -96,6 +96,22 @@ async def test_an_engine_that_is_not_well_gets_no_requests(
     assert not engine.received
 
 
+async def test_a_model_without_an_engine_leaves_the_gateway_ready_for_the_others(
+    tmp_path: Path, engine: EngineDouble
+) -> None:
+    models = {"tiny": [engine.address], "big": ["127.0.0.1:9"]}
+    async with running_gateway(tmp_path, models) as gateway:
+        await gateway.logged("upstream", 2)
+        document = await gateway.ready()
+        assert document["status"] == "degraded"
+        assert document["models"]["tiny"] == {"ready": True}
+        assert document["models"]["big"] == {"ready": False, "fault": "connection refused"}
+        assert (await ask(gateway))[0] == 200
+        assert (await ask(gateway, PLAIN | {"model": "big"}))[0] == 503
+        await engine.kill()
+        assert (await gateway.ready(status=503))["status"] == "unavailable"
+
+
 async def test_an_engine_that_is_silent_for_too_long_is_504(
     tmp_path: Path, engine: EngineDouble
 ) -> None:

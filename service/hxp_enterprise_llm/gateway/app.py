@@ -158,8 +158,9 @@ class Gateway:
 
     async def _ready(self, exchange: Exchange) -> None:
         faults = {name: pool.fault for name, pool in self._pools.items()}
-        ready = not self.draining and not any(faults.values())
-        status = "draining" if self.draining else "ready" if ready else "unavailable"
+        status = self._status(faults)
+        # One model that loads must not take the others out of a load balancer.
+        ready = status in ("ready", "degraded")
         document = {
             "status": status,
             "models": {
@@ -168,6 +169,13 @@ class Gateway:
             },
         }
         await exchange.respond(200 if ready else 503, msgspec.json.encode(document))
+
+    def _status(self, faults: Mapping[str, str]) -> str:
+        if self.draining:
+            return "draining"
+        if not any(faults.values()):
+            return "ready"
+        return "unavailable" if all(faults.values()) else "degraded"
 
     def _record(self, exchange: Exchange) -> None:
         seconds = time.monotonic() - exchange.started

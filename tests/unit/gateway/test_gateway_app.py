@@ -74,12 +74,39 @@ async def test_readiness_follows_health_checks_and_draining(
 ) -> None:
     status, _, document = await call(gateway, "/health/ready", headers=AUTHORIZED[:1])
     assert (status, document["models"]["tiny"]["fault"]) == (503, "not looked at yet")
+    assert document["status"] == "unavailable"
     upstream.judge("")
-    assert (await call(gateway, "/health/ready"))[0] == 200
+    status, _, document = await call(gateway, "/health/ready")
+    assert (status, document["status"]) == (200, "ready")
     gateway.draining = True
     status, _, document = await call(gateway, "/health/ready")
     assert (status, document["status"]) == (503, "draining")
     assert (await call(gateway, "/health/live"))[0] == 200
+
+
+async def test_one_usable_model_is_enough_to_be_ready_and_the_others_are_named() -> None:
+    well, loading = (Upstream(name, "127.0.0.1:9", lambda _: None) for name in ("tiny", "big"))
+    measures = Metrics(["tiny", "big"])
+    pools = {"tiny": Pool([well]), "big": Pool([loading])}
+    async with Client(Timeouts()) as client:
+        relay = Relay(client, Timeouts(), measures)
+        gateway = Gateway(Key(KEY), pools, relay, Limits(max_body=100), measures)
+        loading.judge("health check answered 503")
+        well.judge("")
+        status, _, document = await call(gateway, "/health/ready")
+        assert (status, document) == (
+            200,
+            {
+                "status": "degraded",
+                "models": {
+                    "tiny": {"ready": True},
+                    "big": {"ready": False, "fault": "health check answered 503"},
+                },
+            },
+        )
+        well.judge("connection refused")
+        status, _, document = await call(gateway, "/health/ready")
+        assert (status, document["status"]) == (503, "unavailable")
 
 
 async def test_what_is_cheap_is_checked_first(gateway: Gateway) -> None:
