@@ -148,11 +148,14 @@ class Detector:
     """
 
     def __init__(self, thresholds: Thresholds | None = None, *, exempt: Iterable[str] = ()) -> None:
-        self.thresholds = thresholds or Thresholds()
-        self.exempt = frozenset(exempt)
-        self._zone: tzinfo = ZoneInfo(self.thresholds.zone)
+        self.use(thresholds or Thresholds(), exempt=exempt)
         self._actors: OrderedDict[str, _Habits] = OrderedDict()
         self._began: datetime | None = None
+
+    def use(self, thresholds: Thresholds, *, exempt: Iterable[str]) -> None:
+        """Judge by other thresholds from now on; what is known of actors stays."""
+        self.thresholds, self.exempt = thresholds, frozenset(exempt)
+        self._zone: tzinfo = ZoneInfo(thresholds.zone)
 
     def observe(self, record: AuditRecord) -> tuple[Anomaly, ...]:
         """Return what is unusual about a record; our own findings are no events."""
@@ -176,11 +179,6 @@ class Detector:
             for kind, text in texts.items()
             if text and self._tells(habits, kind, at)
         )
-
-    def learn(self, records: Iterable[AuditRecord]) -> None:
-        """Take records as what is usual; nothing of them is told."""
-        for record in records:
-            self.observe(record)
 
     def _remember(self, actor: str, at: datetime) -> _Habits:
         habits = self._actors[actor] = _Habits(at)

@@ -25,6 +25,7 @@ from hxp_enterprise_llm.configuration.audit import (
     AuditRecord,
     Head,
 )
+from hxp_enterprise_llm.configuration.secrets.files import locked
 from hxp_enterprise_llm.configuration.secrets.keyring import Clock, utc_now
 from hxp_enterprise_llm.configuration.security.errors import RetentionError
 from hxp_enterprise_llm.schemas.base import CitadelModel, Seconds
@@ -131,8 +132,12 @@ class Retention:
             RetentionError: An export failed; its segment and all newer ones stay.
             AuditError: A segment's chain is broken; it stays as evidence.
         """
-        self._rotate()
-        gone = []
+        # Two services may look after one log.
+        with locked(self.audit.path.with_name(f"{self.audit.path.name}.lock")):
+            self._rotate()
+            return tuple(self._gone())
+
+    def _gone(self) -> Iterator[Exported]:
         for segment in self.segments():
             exported = self._described(segment)
             if self._clock() - exported.last < timedelta(seconds=self.policy.keep):
@@ -141,8 +146,7 @@ class Retention:
             self._record("audit.exported", exported, "ok")
             segment.unlink()
             self._record(DELETED, exported, "ok")
-            gone.append(exported)
-        return tuple(gone)
+            yield exported
 
     def segments(self) -> tuple[Path, ...]:
         """Return the rotated segments, oldest first."""

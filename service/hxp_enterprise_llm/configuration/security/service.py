@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, Unpack
 
 from pydantic import Field
@@ -13,15 +16,17 @@ from hxp_enterprise_llm.configuration.audit import (
     AuditEvent,
     AuditLog,
     AuditRecord,
-    Head,
 )
 from hxp_enterprise_llm.configuration.secrets.keyring import Clock, utc_now
 from hxp_enterprise_llm.configuration.secrets.secret import Secret
 from hxp_enterprise_llm.configuration.security.access import Access, AccessRules, Do
 from hxp_enterprise_llm.configuration.security.accounts import Account, Accounts, MemoryAccounts
+from hxp_enterprise_llm.configuration.security.anomalies import Anomaly, Thresholds
+from hxp_enterprise_llm.configuration.security.compliance import Facts, Report, assess
 from hxp_enterprise_llm.configuration.security.errors import (
     ForbiddenError,
     LoginError,
+    RetentionError,
     SessionError,
 )
 from hxp_enterprise_llm.configuration.security.passwords import Passwords
@@ -30,18 +35,22 @@ from hxp_enterprise_llm.configuration.security.policies import (
     SecurityLevel,
     SecurityPolicy,
 )
+from hxp_enterprise_llm.configuration.security.retention import Retention
 from hxp_enterprise_llm.configuration.security.sessions import (
     Opened,
     Sessions,
     SessionStore,
 )
+from hxp_enterprise_llm.configuration.security.watch import Watch
 from hxp_enterprise_llm.core.health import Check
 from hxp_enterprise_llm.core.infrastructure_service import BaseInfrastructureService
+from hxp_enterprise_llm.core.tasks import Work
 from hxp_enterprise_llm.schemas.access import (
     AccessDecision,
     Authentication,
     AuthenticationMethod,
     Principal,
+    PrincipalKind,
 )
 from hxp_enterprise_llm.schemas.base import CitadelModel, Seconds
 
@@ -49,6 +58,7 @@ if TYPE_CHECKING:
     from hxp_enterprise_llm.core.service import ServiceOptions
 
 
+ANOMALIES = "citadel_security_anomalies"
 _LOOKS = frozenset({Do.READ, Do.EXPLAIN, Do.WATCH, Do.PLAN})
 
 
@@ -59,7 +69,14 @@ class SecurityConfig(CitadelModel):
         default=SecurityLevel.MEDIUM, description="How much is protected."
     )
     access: AccessRules = Field(default=AccessRules(), description="Roles, and who has them.")
+    anomalies: Thresholds = Field(
+        default=Thresholds(), description="From when on access is unusual."
+    )
+    watch_every: Seconds = Field(default=2.0, gt=0, description="New records are judged so often.")
     sweep_every: Seconds = Field(default=60.0, gt=0, description="Ended sessions go so often.")
+    check_every: Seconds = Field(
+        default=3_600.0, gt=0, description="The log's chain is checked, old records go so often."
+    )
 
     @property
     def policy(self) -> SecurityPolicy:
@@ -76,6 +93,7 @@ class ConfigurationSecurity(BaseInfrastructureService[SecurityConfig]):
         accounts: Hashes of people's passwords.
         sessions: Where sessions are kept; in this process when not given.
         passwords: Checks passwords; by the level's policy when not given.
+        retention: Exports and deletes old records; when not given, all are kept.
         now: Time of now.
         options: What every service takes.
     """
@@ -90,6 +108,7 @@ class ConfigurationSecurity(BaseInfrastructureService[SecurityConfig]):
         accounts: Accounts | None = None,
         sessions: SessionStore | None = None,
         passwords: Passwords | None = None,
+        retention: Retention | None = None,
         now: Clock = utc_now,
         **options: Unpack[ServiceOptions],
     ) -> None:
@@ -97,23 +116,35 @@ class ConfigurationSecurity(BaseInfrastructureService[SecurityConfig]):
         self.audit, self.accounts = audit, accounts or MemoryAccounts()
         self.access, self._now = Access(config.access), now
         self.sessions = Sessions(config.policy.sessions, store=sessions, clock=now)
+        self._own_passwords = passwords is None
         self.passwords = passwords or Passwords(config.policy.passwords)
-        self._noted: Head | None = None
+        self._watch = Watch(audit, retention, config.anomalies, self._services())
+        self._on_anomaly: list[Callable[[Anomaly], None]] = []
+        self._found = Counter[str]()
 
     async def on_start(self, resources: AsyncExitStack) -> None:
-        """Check the audit log's chain; then look after sessions until the service stops."""
+        """Check the audit log's chain and learn what is usual; then watch until the end."""
         resources.callback(self.audit.close)
+        resources.callback(self._watch.begin())
         self.checks.add(Check("audit", self._audit_writable))
-        await self._check_chain()
-        self.background.keep("sweep", self._sweep)
+        await self._check_chain(learn=True)
+        self.background.keep("sweep", self._repeated(lambda: self.config.sweep_every, self._sweep))
+        self.background.keep("watch", self._repeated(lambda: self.config.watch_every, self._judge))
+        self.background.keep(
+            "retention", self._repeated(lambda: self.config.check_every, self._tidy)
+        )
 
-    async def on_prepare(self, config: SecurityConfig) -> Access:
+    async def on_prepare(self, config: SecurityConfig) -> tuple[SecurityConfig, Access]:
         """Check new rules before they come into force."""
-        return Access(config.access)
+        return config, Access(config.access)
 
-    def on_commit(self, built: Access) -> None:
+    def on_commit(self, built: tuple[SecurityConfig, Access]) -> None:
         """Put new rules into force: for sessions that are open, too."""
-        self.access = built
+        config, self.access = built
+        self.sessions.policy = config.policy.sessions
+        if self._own_passwords:
+            self.passwords = Passwords(config.policy.passwords)
+        self._watch.detector.use(config.anomalies, exempt=self._services())
 
     # Who it is.
 
@@ -222,16 +253,77 @@ class ConfigurationSecurity(BaseInfrastructureService[SecurityConfig]):
     async def _audit_writable(self) -> str:
         return f"head {self.audit.head().number}"
 
-    async def _check_chain(self) -> None:
+    # Whether that was usual, and whether all is as it must be.
+
+    def on_anomaly(self, observer: Callable[[Anomaly], None]) -> Callable[[], None]:
+        """Tell somebody of unusual access; return what ends that."""
+        self._on_anomaly.append(observer)
+        return lambda: self._on_anomaly.remove(observer)
+
+    async def compliance(self, seen: Facts | None = None) -> Report:
+        """Return what the level asks for, what there is, and whether they agree.
+
+        Args:
+            seen: What only others can see: revisions, secrets, services. What this service knows
+                itself is filled in.
+        """
         try:
-            self._noted = await asyncio.to_thread(self.audit.verify, self._noted)
+            count, oldest, fault = *await asyncio.to_thread(self._watch.counted), ""
+        except AuditError as error:
+            count, oldest, fault = None, None, error.message
+        facts = replace(
+            seen or Facts(),
+            access=self.access,
+            sessions=self.sessions.policy,
+            passwords=self.passwords.policy,
+            audit_records=count,
+            audit_fault=fault,
+            oldest_record=oldest,
+            anomalies=dict(self._found),
+        )
+        return assess(self.config.policy, facts, self._now())
+
+    async def _check_chain(self, *, learn: bool = False) -> None:
+        try:
+            await asyncio.to_thread(self._watch.walk, learn=learn)
         except AuditError as error:
             # To refuse service would hide the evidence no better, and stop everybody.
             self.degrade("audit chain", error.message)
         else:
             self.recover("audit chain")
 
+    async def _judge(self) -> None:
+        for found in self._watch.judged():
+            self._found[found.kind.value] += 1
+            counter = self.metrics.counter(ANOMALIES, "Unusual access, by kind.", ("kind",))
+            counter.labels(found.kind.value).inc()
+            self.log.warning(
+                "unusual-access", kind=found.kind.value, actor=found.actor, text=found.text
+            )
+            self.audit.append(found.event(), durable=True)
+            for observer in tuple(self._on_anomaly):
+                observer(found)
+
+    async def _tidy(self) -> None:
+        await self._check_chain()
+        try:
+            await asyncio.to_thread(self._watch.retain)
+        except (RetentionError, AuditError) as error:
+            self.degrade("retention", error.message)
+        else:
+            self.recover("retention")
+
     async def _sweep(self) -> None:
-        while True:
-            await asyncio.sleep(self.config.sweep_every)
-            await self.sessions.sweep()
+        await self.sessions.sweep()
+
+    def _repeated(self, every: Callable[[], float], work: Work) -> Work:
+        async def repeated() -> None:
+            while True:
+                await asyncio.sleep(every())
+                await work()
+
+        return repeated
+
+    def _services(self) -> frozenset[str]:
+        known = self.access.rules.principals
+        return frozenset(one.id for one in known if one.kind is PrincipalKind.SERVICE)
