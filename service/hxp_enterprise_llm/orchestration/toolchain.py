@@ -1,4 +1,6 @@
-"""Finds or makes a Pulumi engine: PATH, then what was made before, the vendor's, or a Go build.
+"""Finds or makes a Pulumi engine: PATH, then what was made before, then a build of its Go module.
+
+Nothing is downloaded whose hash is not in the checkout: go.sum names every module.
 
 What is made lies in `cache()/toolchain/DIGEST`, named by everything that it is made from, so
 that checkouts share it and a changed pin makes a new one.
@@ -11,9 +13,7 @@ import hashlib
 import os
 import re
 import shutil
-import sys
 import tempfile
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from hxp_enterprise_llm.core.exceptions import CitadelError
 from hxp_enterprise_llm.orchestration.golang import build, go_for, module_folder
 from hxp_enterprise_llm.orchestration.paths import cache, checkout
 from hxp_enterprise_llm.utilities.files import write_atomic
-from hxp_enterprise_llm.utilities.process import run, stream
+from hxp_enterprise_llm.utilities.process import run
 from hxp_enterprise_llm.utilities.report import Report
 
 Way = Callable[[Path, Report], None]
@@ -31,9 +31,7 @@ Way = Callable[[Path, Report], None]
 VERSION = "3.250.0"
 # The first engine whose `--expect-no-changes` ends with 7, which drift relies on.
 MINIMUM = (3, 227, 0)
-_INSTALLER = "https://get.pulumi.com/install.sh"
-_PROBE_SECONDS = 3.0
-_INSTALL_SECONDS = 300.0
+_SOURCE = "built from its Go module"
 _MODULES = ("pulumi", "pulumi-language-python")
 _SDK = "github.com/pulumi/pulumi/sdk/v3"
 _ENGINE = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
@@ -74,7 +72,7 @@ def ensure(report: Report) -> Toolchain:
         report: Takes a line for each step.
 
     Raises:
-        CitadelError: No way led to an engine; the text says what each one met.
+        CitadelError: There is none and none could be built.
     """
     made = cache() / "toolchain" / digest(checkout() / "tools")
     found = on_path(os.environ, made.parent) or _made(made)
@@ -84,7 +82,7 @@ def ensure(report: Report) -> Toolchain:
         found = _made(made)
         if found is not None:
             return found
-        make(made, report)
+        make(made, report, from_source)
     found = _made(made)
     if found is None:
         raise CitadelError(
@@ -129,12 +127,13 @@ def on_path(environment: Mapping[str, str], own: Path) -> Toolchain | None:
 
 def _made(folder: Path) -> Toolchain | None:
     programs, source = folder / "bin", folder / _SOURCE_FILE
-    if not source.exists():
+    # Engines of another origin were made by versions that took what no hash pins.
+    if not source.exists() or source.read_text().strip() != _SOURCE:
         return None
     version = _version(programs / "pulumi")
     if not version:
         return None
-    return Toolchain(version, source.read_text().strip(), programs, built=False)
+    return Toolchain(version, _SOURCE, programs, built=False)
 
 
 def _version(pulumi: Path) -> str:
@@ -147,57 +146,43 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(number) for number in match.groups()) if match else ()
 
 
-def make(folder: Path, report: Report, ways: Mapping[str, Way] | None = None) -> None:
+def make(folder: Path, report: Report, fill: Way) -> None:
     """Make an engine under a temporary name, and give it its own once it is whole.
 
     Args:
         folder: Where it shall lie.
         report: Takes a line for each step.
-        ways: What each way is called → how it fills a folder's `bin`, in the order to try.
+        fill: Puts the engine into a folder's `bin`.
 
     Raises:
-        CitadelError: No way led to an engine; the text says what each one met.
+        CitadelError: It could not be made; the text says why.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     for left in folder.parent.glob(f".{folder.name}.*"):
         shutil.rmtree(left, ignore_errors=True)
-    problems = []
-    for source, way in (ways or WAYS).items():
-        # A name of its own: what a killed run had started may still be writing to the old one.
-        work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        work.chmod(0o755)
-        try:
-            way(work, report)
-        except (CitadelError, OSError) as error:
-            problems.append(f"{source}: {error}")
-            shutil.rmtree(work, ignore_errors=True)
-            continue
-        write_atomic(work / _SOURCE_FILE, f"{source}\n")
-        shutil.rmtree(folder, ignore_errors=True)
-        work.rename(folder)
-        return
-    raise CitadelError(
-        "no Pulumi engine could be had\n" + "\n".join(problems),
-        next_step=f"Put pulumi {VERSION} on PATH, or make one of these reachable.",
-    )
+    # A name of its own: what a killed run had started may still be writing to the old one.
+    work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    work.chmod(0o755)
+    try:
+        fill(work, report)
+    except (CitadelError, OSError) as error:
+        shutil.rmtree(work, ignore_errors=True)
+        raise CitadelError(
+            f"no Pulumi engine could be had\n{error}",
+            next_step=f"Put pulumi {VERSION} on PATH, or make a Go module proxy reachable.",
+        ) from error
+    write_atomic(work / _SOURCE_FILE, f"{_SOURCE}\n")
+    shutil.rmtree(folder, ignore_errors=True)
+    work.rename(folder)
 
 
-def _from_vendor(work: Path, report: Report) -> None:
-    report(f"pulumi {VERSION}: asking the vendor's site")
-    # The SDK's own download has no time limit, so its site is asked first.
-    with urllib.request.urlopen(_INSTALLER, timeout=_PROBE_SECONDS):
-        report(f"pulumi {VERSION}: vendor's installer")
-    program = (
-        "import sys; from pulumi.automation import PulumiCommand; from semver import VersionInfo; "
-        "PulumiCommand.install(root=sys.argv[1], version=VersionInfo.parse(sys.argv[2]))"
-    )
-    stream(
-        ("timeout", str(int(_INSTALL_SECONDS)), sys.executable, "-c", program, str(work), VERSION),
-        report,
-    )
+def from_source(work: Path, report: Report) -> None:
+    """Build the engine and its language host from the modules that tools/ pins.
 
-
-def _from_source(work: Path, report: Report) -> None:
+    Args:
+        work: Folder to fill.
+        report: Takes a line for each step.
+    """
     tools = checkout() / "tools"
     go = go_for(tools / "pulumi", report)
     programs = work / "bin"
@@ -209,12 +194,6 @@ def _from_source(work: Path, report: Report) -> None:
         target = programs / Path(script).name
         shutil.copyfile(module_folder(go, tools / "pulumi", _SDK) / script, target)
         target.chmod(0o755)
-
-
-WAYS: dict[str, Way] = {
-    "vendor's installer": _from_vendor,
-    "built from its Go module": _from_source,
-}
 
 
 @contextmanager

@@ -12,10 +12,12 @@ import yaml
 
 from hxp_enterprise_llm.cli.main import run
 from hxp_enterprise_llm.cli.up import PHASES
+from hxp_enterprise_llm.core.exceptions import CitadelError
 from hxp_enterprise_llm.orchestration import toolchain
 from hxp_enterprise_llm.testing.daemons import ANSWER
 from hxp_enterprise_llm.testing.programs import unit
 from hxp_enterprise_llm.testing.world import World
+from hxp_enterprise_llm.utilities.report import Report
 
 CLOSING = re.compile(r"^ \d/6 (\w+) +(.*?) +[\d.]+ s$", re.MULTILINE)
 
@@ -88,6 +90,10 @@ def test_with_json_progress_goes_to_stderr(world: World) -> None:
     assert " 6/6 ask" in captured.err
 
 
+def no_compiler(work: Path, report: Report) -> None:
+    raise CitadelError("no compiler")
+
+
 def test_an_interrupted_run_is_cleared_first(world: World) -> None:
     world.engine.made, world.engine.pending = True, [{"type": "creating"}]
     assert "clearing 1 operations that never ended" in world.citadel("up", "demo")
@@ -108,7 +114,7 @@ def test_an_error_ends_the_run_in_its_phase_and_says_what_to_do(
 ) -> None:
     if phase == "toolchain":
         monkeypatch.setenv("PATH", os.defpath)
-        monkeypatch.setattr(toolchain, "WAYS", {})
+        monkeypatch.setattr(toolchain, "from_source", no_compiler)
     elif phase == "artifacts":
         models = yaml.safe_load(world.file.read_text())["models"]
         change(world, models={"tiny": models["tiny"] | {"sha256": "0" * 64}})

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from hxp_enterprise_llm.core.exceptions import CitadelError
+from hxp_enterprise_llm.orchestration import toolchain
 from hxp_enterprise_llm.orchestration.paths import checkout
 from hxp_enterprise_llm.orchestration.toolchain import digest, make, on_path
 from hxp_enterprise_llm.utilities.report import Report
@@ -66,31 +67,41 @@ def test_a_changed_pin_makes_another_engine(tmp_path: Path) -> None:
     assert digest(checkout() / "tools") == before
 
 
-def test_the_next_way_is_tried_where_one_fails_and_the_result_says_which(tmp_path: Path) -> None:
-    def refused(work: Path, report: Report) -> None:
-        (work / "half").write_text("never seen")
-        raise OSError("no route to the vendor")
+def works(work: Path, report: Report) -> None:
+    program(work / "bin" / "pulumi", "v3.250.0")
+    program(work / "bin" / "pulumi-language-python")
 
-    def works(work: Path, report: Report) -> None:
-        program(work / "bin" / "pulumi", "v3.250.0")
 
-    folder = tmp_path / "made"
-    make(folder, quiet, {"vendor": refused, "build": works})
-    assert (folder / "source").read_text() == "build\n"
-    assert not (folder / "half").exists()
+def test_a_made_engine_says_where_it_came_from_and_nothing_else_is_left(tmp_path: Path) -> None:
+    make(tmp_path / "made", quiet, works)
+    assert (tmp_path / "made" / "source").read_text() == "built from its Go module\n"
     assert [path.name for path in tmp_path.iterdir()] == ["made"]
 
 
-def test_when_no_way_works_each_one_is_named_and_nothing_is_left(tmp_path: Path) -> None:
+@pytest.mark.parametrize("error", [OSError("no route"), CitadelError("no compiler")])
+def test_an_engine_that_cannot_be_made_is_an_error_with_its_cause_and_leaves_nothing(
+    error: Exception, tmp_path: Path
+) -> None:
     def refused(work: Path, report: Report) -> None:
-        raise OSError("no route")
+        (work / "half").write_text("never seen")
+        raise error
 
-    def broken(work: Path, report: Report) -> None:
-        raise CitadelError("no compiler")
-
-    with pytest.raises(CitadelError, match=r"(?s)vendor: no route.*build: no compiler"):
-        make(tmp_path / "made", quiet, {"vendor": refused, "build": broken})
+    with pytest.raises(CitadelError, match=f"no Pulumi engine could be had\n{error}"):
+        make(tmp_path / "made", quiet, refused)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_engine_that_no_hash_pinned_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    monkeypatch.setattr(toolchain, "from_source", works)
+    first = toolchain.ensure(quiet)
+    assert first.built
+    assert not toolchain.ensure(quiet).built
+    (first.folder.parent / "source").write_text("vendor's installer\n")
+    assert toolchain.ensure(quiet).built
 
 
 def test_an_interrupted_make_leaves_no_engine(tmp_path: Path) -> None:
@@ -99,7 +110,7 @@ def test_an_interrupted_make_leaves_no_engine(tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        make(tmp_path / "made", quiet, {"build": killed})
+        make(tmp_path / "made", quiet, killed)
     assert not (tmp_path / "made").exists()
 
 
@@ -116,6 +127,6 @@ def test_what_a_killed_run_had_started_cannot_reach_the_next_engine(tmp_path: Pa
         program(work / "bin" / "pulumi", "v3.250.0")
 
     with pytest.raises(KeyboardInterrupt):
-        make(tmp_path / "made", quiet, {"build": killed})
-    make(tmp_path / "made", quiet, {"build": made})
+        make(tmp_path / "made", quiet, killed)
+    make(tmp_path / "made", quiet, made)
     assert [path.name for path in tmp_path.iterdir()] == ["made"]
