@@ -6,7 +6,9 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel
@@ -15,6 +17,7 @@ from hxp_enterprise_llm.configuration.diagnostics import InvalidDocumentError
 from hxp_enterprise_llm.configuration.fields import holds_secrets
 from hxp_enterprise_llm.configuration.phases import Phase, PhaseError, UnsteadyError
 from hxp_enterprise_llm.configuration.pipeline import Draft, Judge, Loaded, assemble, compiled
+from hxp_enterprise_llm.configuration.snapshot import Snapshot, canonical, document_of, hash_of
 from hxp_enterprise_llm.configuration.sources.base import Layer, Source
 from hxp_enterprise_llm.configuration.watcher import fingerprint
 from hxp_enterprise_llm.core.exceptions import DependencyError
@@ -93,6 +96,36 @@ class Candidates(Generic[ModelT]):
             raise PhaseError(phase, error) from error
         except Exception as error:
             raise PhaseError(phase, error) from error
+
+    async def snapshot(
+        self,
+        loaded: Loaded[ModelT],
+        *,
+        number: int,
+        made_at: datetime,
+        actor: str,
+        reason: str,
+        approver: str | None,
+    ) -> Snapshot[ModelT]:
+        """Return a snapshot of a checked model, its secrets resolved.
+
+        Raises:
+            PhaseError: A secret cannot be had.
+        """
+        text = canonical(document_of(loaded.config))
+        return Snapshot(
+            config=loaded.config,
+            text=text,
+            origins=MappingProxyType(loaded.draft.origins),
+            revision=hash_of(text),
+            number=number,
+            made_at=made_at,
+            actor=actor,
+            reason=reason,
+            approver=approver,
+            warnings=loaded.warnings,
+            secrets=await self.resolve(loaded.config),
+        )
 
     async def resolve(self, config: BaseModel) -> Mapping[str, Secret]:
         """Return the values of all references of a configuration.

@@ -58,7 +58,7 @@ class Exchange(Generic[ModelT]):
     """The second half of a reload.
 
     Args:
-        point: Sets the one pointer that all readers read.
+        point: Sets the one pointer that all readers read; None takes it away.
         name: Of the manager.
         parts: Services that build a configuration before it is swapped in.
         probe: Asks the built configuration before the swap.
@@ -73,7 +73,7 @@ class Exchange(Generic[ModelT]):
 
     def __init__(
         self,
-        point: Callable[[Snapshot[ModelT]], None],
+        point: Callable[[Snapshot[ModelT] | None], None],
         *,
         name: str,
         parts: Iterable[Reloadable[ModelT]],
@@ -105,8 +105,12 @@ class Exchange(Generic[ModelT]):
             PhaseError: It cannot serve.
         """
         built = await self._ready(new, record=record)
-        self._put(new, built)
-        await self._ask(self._verify, new, Phase.VERIFY)
+        try:
+            self._put(new, built)
+            await self._ask(self._verify, new, Phase.VERIFY)
+        except PhaseError:
+            self._point(None)
+            raise
 
     async def swap(self, old: Snapshot[ModelT], new: Snapshot[ModelT]) -> None:
         """Put a snapshot in the place of another, or leave that in its place.

@@ -14,11 +14,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
+from hxp_enterprise_llm.configuration.approval import require_approval
 from hxp_enterprise_llm.configuration.cache import CacheCounts, TtlCache
 from hxp_enterprise_llm.configuration.candidate import (
     Candidates,
@@ -26,9 +26,7 @@ from hxp_enterprise_llm.configuration.candidate import (
     Resolver,
     watched,
 )
-from hxp_enterprise_llm.configuration.diagnostics import dotted
 from hxp_enterprise_llm.configuration.diff import Change, between
-from hxp_enterprise_llm.configuration.effects import Effect
 from hxp_enterprise_llm.configuration.exchange import (
     SYSTEM,
     Exchange,
@@ -39,8 +37,6 @@ from hxp_enterprise_llm.configuration.exchange import (
 )
 from hxp_enterprise_llm.configuration.explain import Explanation, find
 from hxp_enterprise_llm.configuration.phases import (
-    ApprovalError,
-    Failure,
     ManagerHealth,
     NotLoadedError,
     Outcome,
@@ -54,13 +50,12 @@ from hxp_enterprise_llm.configuration.pipeline import Judge, Loaded
 from hxp_enterprise_llm.configuration.series import ConfigurationMetrics
 from hxp_enterprise_llm.configuration.snapshot import (
     Snapshot,
-    canonical,
     document_of,
-    hash_of,
     revision_of,
 )
 from hxp_enterprise_llm.configuration.sources.base import Source
 from hxp_enterprise_llm.configuration.sources.memory import MemorySource
+from hxp_enterprise_llm.configuration.standing import Standing
 from hxp_enterprise_llm.configuration.watcher import Watcher, WatchSettings, fingerprint
 from hxp_enterprise_llm.core.exceptions import RefusedError
 from hxp_enterprise_llm.core.metrics import MetricsRegistry
@@ -150,7 +145,6 @@ class ConfigurationManager(Generic[ModelT]):
         self._lock = asyncio.Lock()
         self._number = 0
         self._previous: Snapshot[ModelT] | None = None
-        self._failure: Failure | None = None
         self._seen = ""
         self._held: str | None = None
         self._from_sources: str | None = None
@@ -158,6 +152,7 @@ class ConfigurationManager(Generic[ModelT]):
             self.settings.cache_ttl, self.settings.cache_entries, clock=clock
         )
         self._series.cache(name, lambda: self._cache.counts.hit_rate)
+        self._standing = Standing(self.name, self._series, self._log, self._clock, now)
         self._exchange = Exchange(
             self._point,
             name=name,
@@ -259,7 +254,7 @@ class ConfigurationManager(Generic[ModelT]):
                 new = await self._made(loaded, reason, actor, approver)
                 reload = await self._apply(self.snapshot, new)
             self._held = self._from_sources
-            self._succeeded(reload, began)
+            self._standing.took(reload, began)
             return reload
 
     async def rollback(
@@ -347,9 +342,7 @@ class ConfigurationManager(Generic[ModelT]):
 
     def health(self) -> ManagerHealth:
         """Return what serves, and whether it is the newest."""
-        revision = self.snapshot.revision if self._number else ""
-        ok = self._failure is None and bool(self._number)
-        return ManagerHealth(self.name, ok, revision, self._number, self._failure)
+        return self._standing.health
 
     async def check(self) -> str:
         """Pass while the newest configuration serves: a probe for `core.health`.
@@ -397,19 +390,19 @@ class ConfigurationManager(Generic[ModelT]):
         try:
             new = await self._candidate(reason, actor, None)
             if stored is not None:
-                self._approved(between(stored.document, new.document, self.model), new)
+                require_approval(between(stored.document, new.document, self.model), new)
                 self._exchange.recorded = revision_of(stored.document)
             await self._exchange.first(new, record=trouble is None)
         except PhaseError as error:
-            failed = self._note(error, serving=stored is not None)
+            failed = self._standing.refused(error, serving=stored is not None)
             if stored is None:
                 raise failed from error.cause
             await self._serve_stored(stored, actor)
             return
-        self._succeeded(Reload(Outcome.APPLIED, None, new), began)
+        self._standing.took(Reload(Outcome.APPLIED, None, new), began)
         if trouble is not None:
             # It serves; it is recorded as soon as a later look finds the store whole.
-            self._note(PhaseError(Phase.RECORD, trouble))
+            self._standing.refused(PhaseError(Phase.RECORD, trouble))
 
     async def _serve_stored(self, stored: StoredDocument, actor: str) -> None:
         """Serve the newest stored revision; the failure that led here stays noted."""
@@ -420,8 +413,8 @@ class ConfigurationManager(Generic[ModelT]):
             new = await self._made(loaded, "the sources cannot be used", actor, None)
             await self._exchange.first(new)
         except PhaseError as error:
-            raise self._note(error, serving=False) from error.cause
-        self._show()
+            raise self._standing.refused(error, serving=False) from error.cause
+        self._standing.show()
 
     async def _latest(self) -> tuple[StoredDocument | None, Exception | None]:
         """Return the newest stored revision, or why there is no telling."""
@@ -445,11 +438,11 @@ class ConfigurationManager(Generic[ModelT]):
                 new = await self._candidate(reason, actor, approver)
                 held = new.revision == self._held != self.snapshot.revision
                 if held and not asked:
-                    self._series.reloaded(self.name, Outcome.HELD)
+                    self._standing.held()
                     return Reload(Outcome.HELD, self.snapshot, self.snapshot)
                 reload = await self._apply(self.snapshot, new)
             self._held = None
-            self._succeeded(reload, began)
+            self._standing.took(reload, began)
             return reload
 
     async def _candidate(self, reason: str, actor: str, approver: str | None) -> Snapshot[ModelT]:
@@ -462,29 +455,23 @@ class ConfigurationManager(Generic[ModelT]):
     async def _made(
         self, loaded: Loaded[ModelT], reason: str, actor: str, approver: str | None
     ) -> Snapshot[ModelT]:
-        text = canonical(document_of(loaded.config))
-        return Snapshot(
-            config=loaded.config,
-            text=text,
-            origins=MappingProxyType(loaded.draft.origins),
-            revision=hash_of(text),
+        return await self._candidates.snapshot(
+            loaded,
             number=self._number + 1,
             made_at=self._now(),
             actor=actor,
             reason=reason,
             approver=approver,
-            warnings=loaded.warnings,
-            secrets=await self._candidates.resolve(loaded.config),
         )
 
     async def _apply(self, old: Snapshot[ModelT], new: Snapshot[ModelT]) -> Reload[ModelT]:
-        if new.revision == old.revision and _same_secrets(new, old):
+        if new.revision == old.revision and new.has_secrets_of(old):
             # Lines may have moved; nobody needs to hear of that.
             self.snapshot = replace(old, origins=new.origins, warnings=new.warnings)
             await self._exchange.record(self.snapshot)
             return Reload(Outcome.UNCHANGED, old, self.snapshot)
         found = between(old.document, new.document, self.model)
-        self._approved(found, new)
+        require_approval(found, new)
         try:
             await self._exchange.swap(old, new)
         except PhaseError as error:
@@ -494,74 +481,18 @@ class ConfigurationManager(Generic[ModelT]):
         self._previous = old
         return Reload(Outcome.APPLIED, old, new, found)
 
-    def _approved(self, found: tuple[Change, ...], new: Snapshot[ModelT]) -> None:
-        dangerous = tuple(change for change in found if change.effect is Effect.DANGEROUS)
-        if not dangerous:
-            return
-        missing = ""
-        if not new.reason.strip():
-            missing = "a reason"
-        elif not new.approver:
-            missing = "somebody's approval"
-        elif new.approver == new.actor:
-            missing = "the approval of somebody else than its actor"
-        if missing:
-            raise PhaseError(Phase.APPROVE, ApprovalError(dangerous, missing))
-
-    def _point(self, new: Snapshot[ModelT]) -> None:
-        self.snapshot = new
-        self._number = new.number
+    def _point(self, new: Snapshot[ModelT] | None) -> None:
         self._cache.clear()
+        self._number = new.number if new is not None else 0
+        self._standing.serves(new)
+        if new is not None:
+            self.snapshot = new
+        else:
+            del self.snapshot
 
     @contextmanager
     def _failing(self) -> Iterator[None]:
         try:
             yield
         except PhaseError as error:
-            raise self._note(error) from error.cause
-
-    def _note(self, error: PhaseError, *, serving: bool = True) -> ReloadError:
-        failed = ReloadError(self.name, error.phase, error.cause, serving=serving)
-        before = self._failure
-        code = getattr(error.cause, "code", failed.code)
-        self._failure = Failure(error.phase, code, failed.message, failed.next_step, self._now())
-        self._series.failed(self.name, error.phase)
-        # A poll that finds the same fault each minute is one event.
-        if before is None or (before.phase, before.message) != (error.phase, failed.message):
-            self._log.warning(
-                "configuration.refused",
-                phase=error.phase.value,
-                code=code,
-                error=failed.message,
-                next_step=failed.next_step,
-            )
-        self._show()
-        return failed
-
-    def _succeeded(self, reload: Reload[ModelT], began: float) -> None:
-        self._failure = None
-        applied = reload.outcome is Outcome.APPLIED
-        seconds = self._clock() - began
-        self._series.reloaded(self.name, reload.outcome, seconds if applied else None)
-        self._show()
-        if applied:
-            self._log.info(
-                "configuration.applied",
-                revision=reload.new.revision,
-                number=reload.new.number,
-                actor=reload.new.actor,
-                reason=reload.new.reason,
-                approver=reload.new.approver,
-                changed=[dotted(change.path) for change in reload.changes],
-                seconds=round(seconds, 4),
-            )
-
-    def _show(self) -> None:
-        revision = self.snapshot.revision if self._number else ""
-        self._series.serves(self.name, revision, self._number, ok=self._failure is None)
-
-
-def _same_secrets(one: Snapshot[ModelT], other: Snapshot[ModelT]) -> bool:
-    return one.secrets.keys() == other.secrets.keys() and all(
-        one.secrets[key].reveal() == other.secrets[key].reveal() for key in one.secrets
-    )
+            raise self._standing.refused(error) from error.cause

@@ -65,6 +65,13 @@ class Snapshot(Generic[ModelT]):
         """
         return self.secrets[reference]
 
+    def has_secrets_of(self, other: Snapshot[ModelT]) -> bool:
+        """Return whether all references have the same values in both."""
+        return self.secrets.keys() == other.secrets.keys() and all(
+            secret.reveal() == other.secrets[reference].reveal()
+            for reference, secret in self.secrets.items()
+        )
+
     def explain(self, path: str = "") -> list[Explanation]:
         """Return value, source, file, line, revision, actor and what was overridden.
 

@@ -7,11 +7,13 @@ import hashlib
 import signal
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from hxp_enterprise_llm.configuration.document import LIMITS
 from hxp_enterprise_llm.utilities.logging import Logger
 
+_MOST_FILES = 1024
 _AGAIN = 5.0
 """Seconds until events are tried again, and between two looks whether the folders are the same."""
 Changed = Callable[[str], Awaitable[None]]
@@ -52,7 +54,8 @@ def fingerprint(paths: Iterable[Path], size: int = LIMITS.size) -> str:
 
 def _files(path: Path) -> list[Path]:
     try:
-        return sorted(item for item in path.iterdir() if item.is_file())
+        # A folder of a million files must not hold up whoever asks.
+        return sorted(item for item in islice(path.iterdir(), _MOST_FILES) if item.is_file())
     except OSError:
         return [path]
 

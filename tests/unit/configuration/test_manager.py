@@ -762,6 +762,23 @@ async def test_a_first_load_that_fails_serves_nothing(source: MemorySource) -> N
     assert manager.health().ok
 
 
+async def test_what_fails_its_first_probe_is_not_served(source: MemorySource) -> None:
+    async def verify(new: Snapshot[Sample]) -> bool:
+        return new.config.level != 2
+
+    source.update({"level": 2})
+    manager = managed(source, verify=verify)
+    for _ in range(2):
+        with pytest.raises(ReloadError) as caught:
+            await manager.load()
+        assert caught.value.phase is Phase.VERIFY
+        assert not hasattr(manager, "snapshot")
+    store = Memory([Stored({"level": 1})])
+    stored = managed(source, verify=verify, store=store)
+    assert (await stored.load()).config.level == 1
+    assert not stored.health().ok
+
+
 async def test_a_stored_revision_that_fits_no_more_is_an_error(source: MemorySource) -> None:
     source.update({"level": "x"})
     store = Memory([Stored({"gone": 1})])

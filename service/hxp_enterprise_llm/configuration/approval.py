@@ -1,0 +1,34 @@
+"""Dangerous changes need a reason, and the approval of somebody else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hxp_enterprise_llm.configuration.diff import Change
+from hxp_enterprise_llm.configuration.effects import Effect
+from hxp_enterprise_llm.configuration.phases import ApprovalError, Phase, PhaseError
+from hxp_enterprise_llm.configuration.snapshot import Snapshot
+
+
+def require_approval(found: tuple[Change, ...], new: Snapshot[Any]) -> None:
+    """Pass where no change is dangerous, or the snapshot says why and who approved it.
+
+    Args:
+        found: The changes.
+        new: The snapshot that has them.
+
+    Raises:
+        PhaseError: Something is missing.
+    """
+    dangerous = tuple(change for change in found if change.effect is Effect.DANGEROUS)
+    if not dangerous:
+        return
+    missing = ""
+    if not new.reason.strip():
+        missing = "a reason"
+    elif not new.approver:
+        missing = "somebody's approval"
+    elif new.approver == new.actor:
+        missing = "the approval of somebody else than its actor"
+    if missing:
+        raise PhaseError(Phase.APPROVE, ApprovalError(dangerous, missing))
