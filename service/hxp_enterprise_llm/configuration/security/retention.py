@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -33,7 +34,7 @@ from hxp_enterprise_llm.utilities.files import write_atomic
 
 _DAY = 86_400.0
 MANIFEST = ".manifest.json"
-DELETED = "audit.deleted"
+EXPORTED, DELETED = "audit.exported", "audit.deleted"
 
 
 class RetentionPolicy(CitadelModel):
@@ -132,8 +133,7 @@ class Retention:
             RetentionError: An export failed; its segment and all newer ones stay.
             AuditError: A segment's chain is broken; it stays as evidence.
         """
-        # Two services may look after one log.
-        with locked(self.audit.path.with_name(f"{self.audit.path.name}.lock")):
+        with self._alone():
             self._rotate()
             return tuple(self._gone())
 
@@ -143,7 +143,7 @@ class Retention:
             if self._clock() - exported.last < timedelta(seconds=self.policy.keep):
                 break
             self._export(exported, segment.read_bytes())
-            self._record("audit.exported", exported, "ok")
+            self._record(EXPORTED, exported, "ok")
             segment.unlink()
             self._record(DELETED, exported, "ok")
             yield exported
@@ -155,10 +155,16 @@ class Retention:
     def records(self) -> Iterator[AuditRecord]:
         """Yield the records of all segments and of the log, oldest first, checked as one chain.
 
+        Until the last one is taken, no segment is rotated or deleted.
+
         Raises:
             AuditError: A chain is broken, or a segment that was not exported is missing.
         """
-        first, before, deleted = "", "", ""
+        with self._alone():
+            yield from self._chained()
+
+    def _chained(self) -> Iterator[AuditRecord]:
+        first, before, exported = "", "", {""}
         for place, path in enumerate((*self.segments(), self.audit.path)):
             last = ""
             for record in self.audit.sibling(path).records():
@@ -167,13 +173,19 @@ class Retention:
                     first = first if place else follows
                     if place and follows != before:
                         raise _gap(path, follows)
-                if record.event.action == DELETED:
-                    deleted = record.event.detail.get("head", "")
+                if record.event.action == EXPORTED and record.event.outcome == "ok":
+                    exported.add(record.event.detail.get("head", ""))
                 last = str(Head(record.number, record.digest))
                 yield record
             before = last
-        if first not in {"", deleted}:
+        if first not in exported:
             raise _gap(self.audit.path, first)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the lock of all who read or move segments: several may look after one log."""
+        with locked(self.audit.path.with_name(f"{self.audit.path.name}.lock")):
+            yield
 
     def verify(self) -> int:
         """Check the whole chain, over all segments; return how many records it has.
@@ -234,7 +246,7 @@ class Retention:
             raise self._failed(exported, "it was read back otherwise than written")
 
     def _failed(self, exported: Exported, why: str) -> RetentionError:
-        self._record("audit.exported", exported, "failed")
+        self._record(EXPORTED, exported, "failed")
         return RetentionError(
             f"audit segment {exported.segment} cannot be exported: {why}",
             next_step="Mend the place of exports; nothing is deleted before that.",

@@ -223,3 +223,24 @@ def test_a_log_with_a_key_is_kept_the_same_way(
 def test_an_empty_log_needs_no_retention(retention: Retention) -> None:
     assert retention.run() == ()
     assert retention.verify() == 0
+
+
+def test_a_crash_between_export_and_deletion_is_no_loss(
+    retention: Retention, live: Callable[[int], None], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live(3)
+    clock.forward(days=90)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", killed)
+        with pytest.raises(KeyboardInterrupt):
+            retention.run()
+    assert retention.verify() > 0
+    segment = retention.segments()[0]
+    segment.unlink()
+    assert retention.verify() > 0, "it was exported, only its deletion is not on record"
+    retention.run()
+    assert segment not in retention.segments()
