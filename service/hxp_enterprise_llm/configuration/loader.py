@@ -19,6 +19,7 @@ from hxp_enterprise_llm.configuration.document import read_document
 from hxp_enterprise_llm.configuration.locks import lock_versions
 from hxp_enterprise_llm.configuration.merge import Origin
 from hxp_enterprise_llm.configuration.messages import suggest
+from hxp_enterprise_llm.configuration.migration import ConfigurationMigrator
 from hxp_enterprise_llm.configuration.pipeline import Draft, Outcome, assemble, compiled
 from hxp_enterprise_llm.configuration.remainder import remainders
 from hxp_enterprise_llm.configuration.rules import Subject
@@ -54,6 +55,7 @@ def load(name_or_path: str, *, today: date | None = None) -> LoadedEnvironment:
     path = locate(name_or_path)
     draft = assemble([chain(path)], Environment, path)
     draft = replace(draft, problems=(*_name_problems(path), *draft.problems))
+    draft = ConfigurationMigrator()(draft)
     loaded = compiled(draft, Environment, judge=partial(judge, name=path.stem, today=today))
     return LoadedEnvironment(
         path.stem, path, loaded.config, draft.origins, draft, loaded.warnings, loaded.waived

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from hxp_enterprise_llm.cli import revisions
 from hxp_enterprise_llm.cli.main import run
 from hxp_enterprise_llm.testing.world import World
 
@@ -151,7 +150,7 @@ def test_rollback_asks_first(applied: World, monkeypatch: pytest.MonkeyPatch) ->
     )
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     answers = iter([False, True])
-    monkeypatch.setattr(revisions.typer, "confirm", lambda *_, **__: next(answers))
+    monkeypatch.setattr("typer.confirm", lambda *_, **__: next(answers))
     applied.citadel("config", "rollback", "demo", "1", code=1)
     assert applied.file.read_text() == before
     applied.citadel("config", "rollback", "demo", "1")

@@ -213,7 +213,7 @@ def test_mistakes_of_each_kind_get_a_cure_in_words(write: Write) -> None:
     """
     cures = {problem.path[-1]: problem.fix for problem in refused(write("a.yaml", text))}
     assert cures == {
-        "schema": "Write 1.",
+        "schema": "Write schema: 1, or use the citadel that wrote it.",
         "Edge_1": "Write small letters, digits and dashes, such as llm-1.",
         "roles": "Write a list.",
         "memory": "Write a size such as 512MiB or 8GiB.",

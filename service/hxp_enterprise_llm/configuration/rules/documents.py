@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from hxp_enterprise_llm.configuration.diagnostics import Severity
 from hxp_enterprise_llm.configuration.rules.registry import Rule, add
+
+_OLDER = "C009"
+_ERROR: Severity = "error"
+_WARNING: Severity = "warning"
 
 for _identity, _title, _why in (
     (
@@ -36,5 +41,16 @@ for _identity, _title, _why in (
         "The file's name is a name for hosts.",
         "It is the environment's name, a part of the names of containers, networks and stacks.",
     ),
+    (
+        "C008",
+        "The document is of a version that this citadel knows.",
+        "A newer one may say things that this citadel would leave out without a word.",
+    ),
+    (
+        _OLDER,
+        "The document is of the newest version.",
+        "Older ones are read, and brought up in memory; `citadel config migrate` rewrites files.",
+    ),
 ):
-    add(Rule(_identity, _title, _why, "error", waivable=False, check=None))
+    _severity = _WARNING if _identity == _OLDER else _ERROR
+    add(Rule(_identity, _title, _why, _severity, waivable=False, check=None))
