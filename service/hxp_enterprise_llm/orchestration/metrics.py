@@ -1,4 +1,4 @@
-"""What verify asks of Prometheus: are all targets up, has each daemon a real series."""
+"""What verify asks of Prometheus: is each daemon a target that is up, with a real series."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import time
 import urllib.parse
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -14,12 +15,12 @@ from hxp_enterprise_llm.orchestration.endpoints import Endpoint
 
 _PAUSE = 0.5
 _Seen = TypeVar("_Seen")
-# One series that only the daemon itself, at work, can make; by the role whose exporter has it.
+# Job → one series that only the daemon itself, at work, can make, from its start on.
 REAL_SERIES = {
     "base": "node_cpu_seconds_total",
     "vllm": "vllm:generation_tokens_total",
     "engine_proxy": "haproxy_backend_http_responses_total",
-    "gateway": "citadel_gateway_requests_total",
+    "gateway": "citadel_gateway_process_start_time_seconds",
     "postgres": "pg_stat_database_xact_commit",
     "redis": "redis_commands_processed_total",
     "prometheus": "prometheus_tsdb_head_samples_appended_total",
@@ -51,18 +52,34 @@ class Prometheus:
             for t in data["activeTargets"]
         ]
 
-    def settled(self, wait: float) -> list[Target]:
-        """Return the targets once none is down or unknown, or as they are after `wait` seconds."""
-        return _awaited(self.targets, _all_up, wait)
+    def settled(self, expected: AbstractSet[tuple[str, str]], *, wait: float) -> list[Target]:
+        """Return the targets once all are up, or as they are after `wait` seconds.
 
-    def count(self, series: str, *, wait: float = 0.0) -> int:
-        """Return how many series of a name there are; waits up to `wait` seconds for the first."""
-        return _awaited(lambda: self._count(series), bool, wait)
+        Args:
+            expected: Job and instance of each target that there must be.
+            wait: How many seconds to wait at most.
+        """
 
-    def _count(self, series: str) -> int:
-        query = urllib.parse.urlencode({"query": f'count({{__name__="{series}"}})'})
+        def good(targets: list[Target]) -> bool:
+            there = {(target.job, target.instance) for target in targets}
+            return expected <= there and all(target.health == "up" for target in targets)
+
+        return _awaited(self.targets, good, wait)
+
+    def instances(self, series: str, expected: AbstractSet[str], *, wait: float) -> dict[str, int]:
+        """Return instance → how many series of a name it has now.
+
+        Args:
+            series: The name.
+            expected: Instances that must have one; until all have, it looks again.
+            wait: How many seconds to wait at most.
+        """
+        return _awaited(lambda: self._instances(series), lambda found: expected <= set(found), wait)
+
+    def _instances(self, series: str) -> dict[str, int]:
+        query = urllib.parse.urlencode({"query": f'count by (instance) ({{__name__="{series}"}})'})
         result = self._get(f"/api/v1/query?{query}")["result"]
-        return int(result[0]["value"][1]) if result else 0
+        return {row["metric"].get("instance", ""): int(row["value"][1]) for row in result}
 
     def _get(self, path: str) -> dict[str, Any]:
         content = self._endpoint.get(path)
@@ -74,10 +91,6 @@ class Prometheus:
             raise CitadelError(f"{self._endpoint.url}{path}: {document['error']}")
         data: dict[str, Any] = document["data"]
         return data
-
-
-def _all_up(targets: list[Target]) -> bool:
-    return bool(targets) and all(target.health == "up" for target in targets)
 
 
 def _awaited(look: Callable[[], _Seen], good: Callable[[_Seen], bool], wait: float) -> _Seen:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,10 +11,14 @@ from hxp_enterprise_llm.core.exceptions import CitadelError, ExitCode, Unreachab
 from hxp_enterprise_llm.orchestration import question
 from hxp_enterprise_llm.orchestration.endpoints import SERVED, Endpoint, endpoints, gateway
 from hxp_enterprise_llm.orchestration.metrics import REAL_SERIES, Prometheus
+from hxp_enterprise_llm.orchestration.metrics import Target as Watched
 from hxp_enterprise_llm.orchestration.probe import probe
 from hxp_enterprise_llm.orchestration.remote import Remote
+from hxp_enterprise_llm.orchestration.resolvers.context import Context
+from hxp_enterprise_llm.orchestration.resolvers.prometheus import jobs
 from hxp_enterprise_llm.schemas.environment import Environment
 from hxp_enterprise_llm.schemas.outputs import FleetOutputs
+from hxp_enterprise_llm.schemas.roles.prometheus import ScrapeJob
 
 
 @dataclass(frozen=True)
@@ -159,39 +163,60 @@ def _units(target: Target) -> list[Check]:
 
 
 def _metrics(target: Target) -> list[Check]:
+    doors = endpoints(target.environment, target.fleet, "prometheus", "prometheus")
+    if not doors:
+        return []
+    try:
+        expected = jobs(Context(target.fleet.environment, target.environment, target.fleet))
+    except CitadelError as error:
+        return [_failed("target", "prometheus", error, 0.0)]
+    wait = 3 * target.environment.infrastructure_services.monitoring.metrics_collection_interval
+    hosts = {(job.name, t.address): t.labels["host"] for job in expected for t in job.targets}
     checks = []
-    interval = target.environment.infrastructure_services.monitoring.metrics_collection_interval
-    for endpoint in endpoints(target.environment, target.fleet, "prometheus", "prometheus"):
-        prometheus = Prometheus(endpoint)
-        started = time.monotonic()
+    for door in doors:
+        prometheus, started = Prometheus(door), time.monotonic()
         try:
-            found = prometheus.settled(wait=3 * interval)
+            found = prometheus.settled(hosts.keys(), wait=wait)
         except CitadelError as error:
-            checks.append(_failed("target", endpoint.host, error, time.monotonic() - started))
+            checks.append(_failed("target", door.host, error, time.monotonic() - started))
             continue
-        seconds = time.monotonic() - started
-        checks += [
-            Check("target", f"{t.job} {t.instance}", t.health == "up", t.error or t.health, seconds)
-            for t in found
-        ]
-        checks += [
-            _check("series", series, partial(_series, prometheus, series, 3 * interval))
-            for series in _expected_series(target.environment)
-        ]
+        checks += _targets(found, hosts, time.monotonic() - started)
+        checks += [check for job in expected for check in _series(prometheus, job, wait)]
     return checks
 
 
-def _expected_series(environment: Environment) -> list[str]:
-    roles = {"base", *(role for host in environment.hosts.values() for role in host.roles)}
-    if "vllm" in roles:
-        roles.add("engine_proxy")
-    if "exporters" not in roles:
-        roles -= {"postgres", "redis"}
-    return [series for role, series in REAL_SERIES.items() if role in roles]
+def _targets(
+    found: Sequence[Watched], hosts: Mapping[tuple[str, str], str], seconds: float
+) -> list[Check]:
+    """Compare what Prometheus watches with what the environment says that it must.
+
+    Args:
+        found: Its targets.
+        hosts: Job and instance of each target that there must be → host.
+        seconds: How long it took to find them.
+    """
+    there = {(one.job, one.instance): one for one in found}
+    checks = []
+    for key in dict.fromkeys((*hosts, *there)):
+        one, subject = there.get(key), " ".join((key[0], hosts.get(key, ""), key[1]))
+        ok, detail = False, "Prometheus does not watch it"
+        if one is not None:
+            ok, detail = one.health == "up", one.error or one.health
+        checks.append(Check("target", " ".join(subject.split()), ok, detail, seconds))
+    return checks
 
 
-def _series(prometheus: Prometheus, series: str, wait: float) -> str:
-    found = prometheus.count(series, wait=wait)
-    if not found:
-        raise CitadelError("no such series yet")
-    return f"{found} series"
+def _series(prometheus: Prometheus, job: ScrapeJob, wait: float) -> list[Check]:
+    """Look for the series that tells that a daemon works, on each of its instances."""
+    started, series = time.monotonic(), REAL_SERIES[job.name]
+    try:
+        found = prometheus.instances(series, {one.address for one in job.targets}, wait=wait)
+    except CitadelError as error:
+        return [_failed("series", series, error, time.monotonic() - started)]
+    seconds, checks = time.monotonic() - started, []
+    for one in job.targets:
+        count = found.get(one.address, 0)
+        subject = f"{series} {one.labels['host']} {one.address}"
+        detail = f"{count} series" if count else "no such series yet"
+        checks.append(Check("series", subject, count > 0, detail, seconds))
+    return checks

@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from hxp_enterprise_llm.orchestration.resolvers.context import Context
+from hxp_enterprise_llm.orchestration.resolvers.prometheus import jobs
+
 ANSWER = "It spreads requests."
 
 
@@ -24,14 +27,16 @@ class Daemons:
         port: Where they listen, on loopback.
         bodies: Path → body, in place of the usual one.
         statuses: Path → status, in place of 200.
-        target: Health of the one scrape target.
-        series: Whether Prometheus has any.
+        watched: Job and instance of each scrape target.
+        target: Health of all of them.
+        series: Whether Prometheus has any, of each instance.
         asked: Method and path of each request.
     """
 
     port: int = 0
     bodies: dict[str, str] = field(default_factory=dict)
     statuses: dict[str, int] = field(default_factory=dict)
+    watched: list[tuple[str, str]] = field(default_factory=list)
     target: str = "up"
     series: bool = True
     asked: list[tuple[str, str]] = field(default_factory=list)
@@ -45,13 +50,20 @@ class Daemons:
         if path == "/v1/embeddings":
             return json.dumps({"data": [{"embedding": [0.5, -1.0]}]})
         if path == "/api/v1/targets":
-            labels = {"job": "node", "instance": "llm-1:9100"}
-            row = {"labels": labels, "health": self.target, "lastError": ""}
-            return json.dumps({"status": "success", "data": {"activeTargets": [row]}})
+            rows = [
+                {"labels": {"job": j, "instance": i}, "health": self.target, "lastError": ""}
+                for j, i in self.watched
+            ]
+            return json.dumps({"status": "success", "data": {"activeTargets": rows}})
         if path == "/api/v1/query":
-            result = [{"value": [0, "3"]}] if self.series else []
+            found = dict.fromkeys(i for _, i in self.watched) if self.series else ()
+            result = [{"metric": {"instance": i}, "value": [0, "3"]} for i in found]
             return json.dumps({"status": "success", "data": {"result": result}})
         return ""
+
+    def watch(self, context: Context) -> None:
+        """Let Prometheus have every target of an environment."""
+        self.watched = [(job.name, one.address) for job in jobs(context) for one in job.targets]
 
 
 def _plain() -> str:

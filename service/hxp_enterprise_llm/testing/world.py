@@ -16,6 +16,7 @@ from hxp_enterprise_llm.orchestration import paths
 from hxp_enterprise_llm.orchestration.artifacts.fetch import open_store
 from hxp_enterprise_llm.orchestration.artifacts.needs import needs_of
 from hxp_enterprise_llm.orchestration.artifacts.sets import lock_of, wheels_of
+from hxp_enterprise_llm.orchestration.resolvers.context import Context
 from hxp_enterprise_llm.schemas.environment import Environment
 from hxp_enterprise_llm.testing import factories
 from hxp_enterprise_llm.testing.daemons import Daemons, running_daemons
@@ -88,6 +89,7 @@ def running_world(
         made = factories.fleet(environment, "demo")
         for host in made.hosts.values():
             host.published.update(dict.fromkeys(LISTENERS, daemons.port))
+        daemons.watch(Context("demo", environment, made))
         units = {
             name: [unit("base"), *(unit(role) for role in host.roles)]
             for name, host in made.hosts.items()

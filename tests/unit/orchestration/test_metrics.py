@@ -51,31 +51,39 @@ def targets(*health: str) -> dict[str, object]:
     return {"status": "success", "data": {"activeTargets": rows}}
 
 
-def counted(*value: str) -> dict[str, object]:
-    return {"status": "success", "data": {"result": [{"value": [0, v]} for v in value]}}
+def counted(**instances: str) -> dict[str, object]:
+    rows = [{"metric": {"instance": i}, "value": [0, v]} for i, v in instances.items()]
+    return {"status": "success", "data": {"result": rows}}
 
 
 def test_targets_that_are_not_scraped_yet_are_waited_for() -> None:
     with prometheus(targets("up", "unknown"), targets("up", "up")) as (server, asked):
-        assert [target.health for target in server.settled(wait=30)] == ["up", "up"]
+        assert [target.health for target in server.settled(set(), wait=30)] == ["up", "up"]
+    assert len(asked) == 2
+
+
+def test_targets_that_prometheus_does_not_know_yet_are_waited_for() -> None:
+    with prometheus(targets("up"), targets("up", "up")) as (server, asked):
+        assert len(server.settled({("redis", "h:1")}, wait=30)) == 2
     assert len(asked) == 2
 
 
 def test_a_target_that_stays_down_is_returned_as_it_is_when_the_wait_is_over() -> None:
     with prometheus(targets("down")) as (server, _):
-        assert [target.health for target in server.settled(wait=0)] == ["down"]
+        assert [target.health for target in server.settled(set(), wait=0)] == ["down"]
 
 
-def test_the_series_of_a_name_are_counted_and_the_first_is_waited_for() -> None:
-    with prometheus(counted(), counted("3")) as (server, asked):
-        assert server.count("vllm:generation_tokens_total", wait=30) == 3
+def test_the_series_of_a_name_are_counted_by_instance_until_each_has_one() -> None:
+    with prometheus(counted(a="3"), counted(a="3", b="1")) as (server, asked):
+        assert server.instances("redis_up", {"a", "b"}, wait=30) == {"a": 3, "b": 1}
+    assert len(asked) == 2
     query = parse_qs(urlsplit(asked[0]).query)["query"]
-    assert query == ['count({__name__="vllm:generation_tokens_total"})']
+    assert query == ['count by (instance) ({__name__="redis_up"})']
 
 
-def test_a_series_that_nobody_makes_counts_none() -> None:
-    with prometheus(counted()) as (server, _):
-        assert server.count("none") == 0
+def test_a_series_that_an_instance_does_not_make_is_missing_when_the_wait_is_over() -> None:
+    with prometheus(counted(a="3")) as (server, _):
+        assert server.instances("redis_up", {"a", "b"}, wait=0) == {"a": 3}
 
 
 def test_a_refused_query_and_a_server_that_is_away_are_errors() -> None:
@@ -84,7 +92,7 @@ def test_a_refused_query_and_a_server_that_is_away_are_errors() -> None:
         prometheus(refusal) as (server, _),
         pytest.raises(CitadelError, match="bad query"),
     ):
-        server.count("none")
+        server.instances("none", set(), wait=0)
     with pytest.raises(UnreachableError, match="does not answer"):
         server.targets()
 
@@ -101,5 +109,5 @@ def test_a_server_that_answers_something_else_is_an_error_and_not_away(
         daemons.bodies["/api/v1/query"] = body
         server = Prometheus(Endpoint("m", "prometheus", "127.0.0.1", daemons.port))
         with pytest.raises(CitadelError, match=message) as caught:
-            server.count("up")
+            server.instances("up", set(), wait=0)
     assert not isinstance(caught.value, UnreachableError)

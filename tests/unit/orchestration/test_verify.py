@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from hxp_enterprise_llm.core.exceptions import ExitCode
 from hxp_enterprise_llm.orchestration.remote import Remote
+from hxp_enterprise_llm.orchestration.resolvers.context import Context
 from hxp_enterprise_llm.orchestration.verify import Check, Target, outcome, verify
 from hxp_enterprise_llm.schemas.environment import Environment
 from hxp_enterprise_llm.schemas.outputs import FleetOutputs
@@ -45,6 +47,7 @@ class Site:
         }
         self.daemons = daemons
         self.fleet = made.model_copy(update={"hosts": hosts})
+        daemons.watch(Context("test", environment, self.fleet))
         self.shells = Shells(self.fleet, {h: [unit(r) for r in ROLES[h]] for h in hosts})
         self.environment, self._state = environment, state
 
@@ -168,13 +171,45 @@ def test_listeners_that_are_away_because_their_unit_is_down_end_with_1(site: Sit
     assert outcome(site.checks()) == ExitCode.ERROR
 
 
-def test_a_target_that_is_down_and_a_series_that_is_missing_fail(site: Site) -> None:
+def test_targets_that_are_down_and_series_that_are_missing_fail(site: Site) -> None:
     site.daemons.target, site.daemons.series = "down", False
     checks = site.checks()
     found = failed(checks)
-    assert found["node llm-1:9100"] == "down"
-    assert found["vllm:generation_tokens_total"] == "no such series yet"
+    assert found["base llm-1 10.200.0.11:9100"] == "down"
+    assert found["vllm:generation_tokens_total llm-1 10.200.0.11:8201"] == "no such series yet"
     assert outcome(checks) == ExitCode.ERROR
+
+
+def test_every_daemon_of_the_environment_is_a_target_with_a_series_of_its_own(site: Site) -> None:
+    checks = site.checks()
+    targets = [c.subject.split() for c in checks if c.kind == "target"]
+    series = [c.subject.split() for c in checks if c.kind == "series"]
+    # Nodes, two engines and their proxy, workers of the gateway, stores, the monitoring itself.
+    assert Counter(job for job, _, _ in targets) == {
+        "base": 4, "vllm": 2, "engine_proxy": 1, "gateway": 4, "postgres": 1, "redis": 1,
+        "prometheus": 1, "alertmanager": 1,
+    }  # fmt: skip
+    assert [(host, where) for _, host, where in series] == [(h, w) for _, h, w in targets]
+
+
+@pytest.mark.parametrize("job", ["base", "vllm", "gateway", "redis"])
+def test_a_target_that_prometheus_does_not_have_is_missed(job: str, site: Site) -> None:
+    lost = next(one for one in site.daemons.watched if one[0] == job)
+    site.daemons.watched.remove(lost)
+    checks = site.checks()
+    found = {subject.split()[0]: detail for subject, detail in failed(checks).items()}
+    assert found.pop(job) == "Prometheus does not watch it"
+    # Its series is missing on that instance, though others have it.
+    assert list(found.values()) == ["no such series yet"]
+    assert all(lost[1] in subject for subject in failed(checks))
+    assert outcome(checks) == ExitCode.ERROR
+
+
+def test_a_target_that_nobody_expects_is_judged_by_its_health(site: Site) -> None:
+    site.daemons.watched.append(("guest", "192.0.2.1:1"))
+    assert failed(site.checks()) == {}
+    site.daemons.target = "down"
+    assert failed(site.checks())["guest 192.0.2.1:1"] == "down"
 
 
 @pytest.mark.parametrize(
@@ -211,5 +246,6 @@ def test_a_gateway_that_is_not_made_yet_fails_and_the_rest_is_checked(site: Site
     found = failed(checks)
     assert "has no gateway" in found["gateway"]
     assert "has no host edge-1" in found["edge-1"]
-    assert checks[-1].kind == "series"
+    assert "edge-1 is not in the outputs" in found["prometheus"]
+    assert checks[-1].kind == "target"
     assert outcome(checks) == ExitCode.ERROR
