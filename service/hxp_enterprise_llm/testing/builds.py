@@ -60,6 +60,9 @@ def ensure(program: Build, report: Report) -> Path:
 
 
 def _make(program: Build, module: Path, folder: Path, report: Report) -> None:
+    # The lock is held: what is there, a killed build left.
+    for left in folder.parent.glob(f".{program.name}-*"):
+        shutil.rmtree(left, ignore_errors=True)
     work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         go = go_for(module, report)

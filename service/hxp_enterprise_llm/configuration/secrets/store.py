@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -129,6 +129,12 @@ class SealedStore:
         """Put a value at a path, as its next version, and return what lies there now."""
         with self._writing() as entries:
             return self._put(entries, path, value, made_at)
+
+    def update(self, values: Mapping[str, Secret]) -> None:
+        """Put values at their paths, all in one write."""
+        with self._writing() as entries:
+            for path, value in values.items():
+                self._put(entries, path, value, None)
 
     def get_or_make(self, path: str, make: Callable[[], str]) -> Secret:
         """Return a value, made first when there is none."""

@@ -1,0 +1,62 @@
+"""A new key for all environments: begun, broken off and ended without a moment unread (CX-03)."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from hxp_enterprise_llm.configuration.secrets.errors import TamperedError, UnknownKeyError
+from hxp_enterprise_llm.configuration.secrets.keyring import KeyRing
+from hxp_enterprise_llm.configuration.secrets.rekey import rekey
+from hxp_enterprise_llm.configuration.secrets.secret import Secret
+from hxp_enterprise_llm.configuration.secrets.store import SealedStore
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        SealedStore(tmp_path / name).set("a", Secret(name))
+    return tmp_path
+
+
+@pytest.mark.feature("CX-03")
+def test_a_rekey_that_broke_off_leaves_all_readable_and_the_next_one_ends_it(state: Path) -> None:
+    before = KeyRing(state / "secrets.key").current()[0]
+    file = state / "second/secrets.json"
+    whole = file.read_text()
+    document = json.loads(whole)
+    document["entries"]["a"]["envelope"] = document["entries"]["a"]["envelope"][:20]
+    file.write_text(json.dumps(document))
+    with pytest.raises(TamperedError):
+        rekey(state)
+    file.write_text(whole)
+    assert [SealedStore(state / name).get("a").reveal() for name in ("first", "second")] == [
+        "first",
+        "second",
+    ]
+    done = rekey(state)
+    assert before in done.retired
+    assert SealedStore(state / "second").used_keys() == {done.key_id}
+    assert [key.key_id for key in KeyRing(state / "secrets.key").entries()] == [done.key_id]
+    assert SealedStore(state / "first").get("a").reveal() == "first"
+
+
+def test_a_lost_ring_is_not_replaced(state: Path) -> None:
+    (state / "secrets.key").unlink()
+    with pytest.raises(UnknownKeyError, match="is missing"):
+        rekey(state)
+    assert not (state / "secrets.key").exists()
+
+
+@pytest.mark.feature("CX-03")
+def test_a_thousand_secrets_are_wrapped_anew_within_a_second(state: Path) -> None:
+    store = SealedStore(state / "first")
+    store.update({f"s/{number}": Secret("v" * 43) for number in range(1000)})
+    started = time.perf_counter()
+    done = rekey(state)
+    assert time.perf_counter() - started < 1.0
+    assert done.environments["first"] == 1001
