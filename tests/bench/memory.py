@@ -7,7 +7,7 @@ import subprocess
 from collections import defaultdict
 
 from commands import CITADEL
-from figures import CHECKOUT, Figure, save
+from figures import CHECKOUT, Figure, at_most, save
 
 MIB = 2**20
 BAR_GIB = 10
@@ -29,6 +29,8 @@ def measure(environment: str) -> list[Figure]:
         if value >= 1
     ]
     total = sum(daemons.values())
-    figures.insert(0, Figure("memory of all daemons", "MiB", total, "", None, f"≤ {BAR_GIB} GiB"))
+    figures.insert(
+        0, Figure("memory of all daemons", "MiB", total, "", None, at_most(BAR_GIB * 1024))
+    )
     save("memory", figures)
     return figures
