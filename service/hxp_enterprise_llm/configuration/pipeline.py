@@ -116,7 +116,10 @@ def compiled(
     """
     config, problems = validate(draft, model)
     outcome = Outcome()
-    if judge is not None:
+    if any(problem.code == "C005" for problem in draft.problems):
+        # What the file that is not there says, nobody misses and no rule judges.
+        problems = tuple(problem for problem in problems if problem.code != "C004")
+    elif judge is not None:
         outcome = judge(draft, config, {item.path for item in problems})
     found = in_order((*draft.problems, *problems, *outcome.found))
     if config is None or any(item.severity == "error" for item in found):

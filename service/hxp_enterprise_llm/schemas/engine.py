@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from hxp_enterprise_llm.schemas.base import CitadelModel
+from hxp_enterprise_llm.schemas.base import WrittenModel
 
 
-class Engine(CitadelModel):
+class Engine(WrittenModel):
     """The engine behind all models."""
 
     version: str | None = Field(

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from hxp_enterprise_llm.schemas.base import CitadelModel
+from hxp_enterprise_llm.schemas.base import WrittenModel
 from hxp_enterprise_llm.schemas.effect import Effect
 from hxp_enterprise_llm.schemas.engine import Engine
 from hxp_enterprise_llm.schemas.hosts import Host, HostName
@@ -21,7 +21,7 @@ from hxp_enterprise_llm.schemas.state import State
 from hxp_enterprise_llm.schemas.waivers import Waiver
 
 
-class Environment(CitadelModel):
+class Environment(WrittenModel):
     """Everything about one environment, as one YAML file describes it."""
 
     schema_version: Annotated[Literal[1], Effect.LIVE] = Field(

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from hxp_enterprise_llm.schemas.base import Bytes, CitadelModel
+from hxp_enterprise_llm.schemas.base import Bytes, WrittenModel
 from hxp_enterprise_llm.schemas.effect import Effect
 from hxp_enterprise_llm.schemas.text import Address
 
@@ -17,7 +17,7 @@ HOST_NAME = r"^[a-z]([a-z0-9-]{0,30}[a-z0-9])?$"
 HostName = Annotated[str, StringConstraints(pattern=HOST_NAME)]
 
 
-class Host(CitadelModel):
+class Host(WrittenModel):
     """One machine of the environment. Role `base` is on every host and is not written."""
 
     roles: tuple[RoleName, ...] = Field(description="What runs here; at least one.")

@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from hxp_enterprise_llm.schemas.base import CitadelModel, Seconds
+from hxp_enterprise_llm.schemas.base import Seconds, WrittenModel
 from hxp_enterprise_llm.schemas.effect import Effect
 from hxp_enterprise_llm.schemas.reference import SecretReference
 from hxp_enterprise_llm.schemas.text import AbsolutePath, Address, WebUrl
 
 
-class ApiGateway(CitadelModel):
+class ApiGateway(WrittenModel):
     """The gateway: the one door for users."""
 
     port: int = Field(default=8000, ge=1, le=65535, description="TCP port of the gateway.")
@@ -43,7 +43,7 @@ class ApiGateway(CitadelModel):
     )
 
 
-class Monitoring(CitadelModel):
+class Monitoring(WrittenModel):
     """Prometheus, Alertmanager and, later, Grafana."""
 
     prometheus_port: int = Field(default=9090, ge=1, le=65535, description="TCP port.")
@@ -68,7 +68,7 @@ class Monitoring(CitadelModel):
     )
 
 
-class Configuration(CitadelModel):
+class Configuration(WrittenModel):
     """The configuration of services on their hosts."""
 
     config_path: AbsolutePath = Field(
@@ -91,7 +91,7 @@ class Configuration(CitadelModel):
     )
 
 
-class Storage(CitadelModel):
+class Storage(WrittenModel):
     """Paths of models, data, cache and backups on hosts (H-06)."""
 
     model_storage_path: AbsolutePath = Field(
@@ -114,7 +114,7 @@ class Storage(CitadelModel):
     )
 
 
-class InfrastructureServices(CitadelModel):
+class InfrastructureServices(WrittenModel):
     """KT-01."""
 
     api_gateway: ApiGateway = Field(default=ApiGateway(), description="The gateway.")

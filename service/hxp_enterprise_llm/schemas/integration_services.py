@@ -6,13 +6,13 @@ from typing import Annotated
 
 from pydantic import Field
 
-from hxp_enterprise_llm.schemas.base import CitadelModel, Seconds
+from hxp_enterprise_llm.schemas.base import Seconds, WrittenModel
 from hxp_enterprise_llm.schemas.effect import Effect
 from hxp_enterprise_llm.schemas.reference import SecretReference
 from hxp_enterprise_llm.schemas.text import DatabaseName, DatabaseUser, KeyPrefix
 
 
-class Database(CitadelModel):
+class Database(WrittenModel):
     """PostgreSQL."""
 
     host: str | None = Field(
@@ -41,7 +41,7 @@ class Database(CitadelModel):
     )
 
 
-class VectorDatabase(CitadelModel):
+class VectorDatabase(WrittenModel):
     """Qdrant."""
 
     host: str | None = Field(
@@ -64,7 +64,7 @@ class VectorDatabase(CitadelModel):
     )
 
 
-class Cache(CitadelModel):
+class Cache(WrittenModel):
     """Redis."""
 
     host: str | None = Field(
@@ -92,7 +92,7 @@ class Cache(CitadelModel):
     )
 
 
-class Metrics(CitadelModel):
+class Metrics(WrittenModel):
     """Prometheus and Grafana as their clients see them."""
 
     prometheus_host: str | None = Field(
@@ -118,7 +118,7 @@ class Metrics(CitadelModel):
     )
 
 
-class IntegrationServices(CitadelModel):
+class IntegrationServices(WrittenModel):
     """KT-03."""
 
     database: Database = Field(default=Database(), description="PostgreSQL.")

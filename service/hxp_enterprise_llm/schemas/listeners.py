@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from hxp_enterprise_llm.schemas.base import CitadelModel
+from hxp_enterprise_llm.schemas.base import WrittenModel
 from hxp_enterprise_llm.schemas.effect import Effect
 
 
-class Tls(CitadelModel):
+class Tls(WrittenModel):
     """Transport security of one listener."""
 
     enabled: Annotated[bool, Effect.DANGEROUS] = Field(
@@ -18,20 +18,20 @@ class Tls(CitadelModel):
     )
 
 
-class Listener(CitadelModel):
+class Listener(WrittenModel):
     """A port and its transport security."""
 
     port: int = Field(ge=1, le=65535, description="TCP port.")
     tls: Tls = Field(default=Tls(), description="Transport security.")
 
 
-class NamedListener(CitadelModel):
+class NamedListener(WrittenModel):
     """A listener whose port has its authoritative key in another section."""
 
     tls: Tls = Field(default=Tls(), description="Transport security.")
 
 
-class Listeners(CitadelModel):
+class Listeners(WrittenModel):
     """All listeners. Several engines, proxies or workers of a host count up from the port."""
 
     gateway: NamedListener = Field(

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from hxp_enterprise_llm.schemas.base import Bytes, CitadelModel, Seconds
+from hxp_enterprise_llm.schemas.base import Bytes, Seconds, WrittenModel
 from hxp_enterprise_llm.schemas.text import (
     Line,
     Locator,
@@ -19,7 +19,7 @@ EngineValue = bool | int | float | Line | tuple[Line, ...] | None
 ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$")]
 
 
-class Model(CitadelModel):
+class Model(WrittenModel):
     """Weights with their origin, and how vLLM serves them."""
 
     enabled: bool = Field(default=True, description="The one switch: false serves it nowhere.")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from hxp_enterprise_llm.schemas.base import CitadelModel, Seconds
+from hxp_enterprise_llm.schemas.base import Seconds, WrittenModel
 
 
-class GatewayTargets(CitadelModel):
+class GatewayTargets(WrittenModel):
     """What the gateway adds to a request, generation excluded."""
 
     target_latency_ms: float = Field(
@@ -24,7 +24,7 @@ class GatewayTargets(CitadelModel):
     )
 
 
-class MonitoringTargets(CitadelModel):
+class MonitoringTargets(WrittenModel):
     """Monitoring itself."""
 
     metrics_collection_interval: Seconds | None = Field(
@@ -43,7 +43,7 @@ class MonitoringTargets(CitadelModel):
     )
 
 
-class ConfigurationTargets(CitadelModel):
+class ConfigurationTargets(WrittenModel):
     """Loading, checking, reloading and saving configuration."""
 
     config_load_time: Seconds = Field(default=1.0, gt=0, description="Seconds to load.")
@@ -54,7 +54,7 @@ class ConfigurationTargets(CitadelModel):
     backup_time: Seconds = Field(default=300.0, gt=0, description="Seconds for a backup.")
 
 
-class StorageTargets(CitadelModel):
+class StorageTargets(WrittenModel):
     """Files of models and data."""
 
     read_latency_ms: float = Field(default=10.0, gt=0, description="Milliseconds to a first byte.")
@@ -67,7 +67,7 @@ class StorageTargets(CitadelModel):
     )
 
 
-class DatabaseTargets(CitadelModel):
+class DatabaseTargets(WrittenModel):
     """PostgreSQL."""
 
     query_latency_ms: float = Field(default=10.0, gt=0, description="Milliseconds of a query.")
@@ -81,7 +81,7 @@ class DatabaseTargets(CitadelModel):
     )
 
 
-class VectorDatabaseTargets(CitadelModel):
+class VectorDatabaseTargets(WrittenModel):
     """Qdrant."""
 
     search_latency_ms: float = Field(default=100.0, gt=0, description="Milliseconds of a search.")
@@ -94,7 +94,7 @@ class VectorDatabaseTargets(CitadelModel):
     )
 
 
-class CacheTargets(CitadelModel):
+class CacheTargets(WrittenModel):
     """Redis."""
 
     read_latency_ms: float = Field(default=5.0, gt=0, description="Milliseconds of a read.")
@@ -107,7 +107,7 @@ class CacheTargets(CitadelModel):
     )
 
 
-class MetricsTargets(CitadelModel):
+class MetricsTargets(WrittenModel):
     """Prometheus and Grafana as their users see them."""
 
     collection_latency_ms: float = Field(
@@ -124,7 +124,7 @@ class MetricsTargets(CitadelModel):
     )
 
 
-class PerformanceTargets(CitadelModel):
+class PerformanceTargets(WrittenModel):
     """KT-04."""
 
     api_gateway: GatewayTargets = Field(

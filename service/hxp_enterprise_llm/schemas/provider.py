@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from hxp_enterprise_llm.schemas.base import CitadelModel
+from hxp_enterprise_llm.schemas.base import WrittenModel
 from hxp_enterprise_llm.schemas.text import JumpHost, KeyFile, SshUser
 
 
-class LocalProvider(CitadelModel):
+class LocalProvider(WrittenModel):
     """Hosts are podman containers that run systemd, on the controller itself."""
 
     kind: Literal["local"] = Field(description="Containers on this machine.")
@@ -31,7 +31,7 @@ class LocalProvider(CitadelModel):
     )
 
 
-class SshProvider(CitadelModel):
+class SshProvider(WrittenModel):
     """Hosts exist already; they are checked and recorded, never made or destroyed."""
 
     kind: Literal["ssh"] = Field(description="Hosts that exist already.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from hxp_enterprise_llm.schemas.base import CitadelModel
+from hxp_enterprise_llm.schemas.base import WrittenModel
 
 
 def _address(of: str) -> str | None:
@@ -12,7 +12,7 @@ def _address(of: str) -> str | None:
     return text
 
 
-class InternalServices(CitadelModel):
+class InternalServices(WrittenModel):
     """Addresses of our own services."""
 
     api_gateway: str | None = _address("the first gateway")
@@ -21,7 +21,7 @@ class InternalServices(CitadelModel):
     storage: str | None = _address("the storage service; no role carries it yet")
 
 
-class ExternalIntegration(CitadelModel):
+class ExternalIntegration(WrittenModel):
     """Addresses of the systems that our services use."""
 
     database: str | None = _address("the first PostgreSQL")
@@ -30,7 +30,7 @@ class ExternalIntegration(CitadelModel):
     grafana_server: str | None = _address("Grafana; no role carries it yet")
 
 
-class SecurityRequirements(CitadelModel):
+class SecurityRequirements(WrittenModel):
     """What the environment demands of connections and requests."""
 
     ssl_enabled: bool | None = Field(
@@ -51,7 +51,7 @@ class SecurityRequirements(CitadelModel):
     )
 
 
-class Connection(CitadelModel):
+class Connection(WrittenModel):
     """How services reach one store."""
 
     host: str | None = Field(default=None, description="Derived: the store's host.")
@@ -88,7 +88,7 @@ class CacheConnection(Connection):
     )
 
 
-class MetricsConnection(CitadelModel):
+class MetricsConnection(WrittenModel):
     """Prometheus and Grafana."""
 
     prometheus: str | None = _address("the first Prometheus")
@@ -101,7 +101,7 @@ class MetricsConnection(CitadelModel):
     )
 
 
-class ServiceNetwork(CitadelModel):
+class ServiceNetwork(WrittenModel):
     """KT-02."""
 
     internal_services: InternalServices = Field(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from hxp_enterprise_llm.schemas.base import CitadelModel
+from hxp_enterprise_llm.schemas.base import WrittenModel
 from hxp_enterprise_llm.schemas.text import Locator
 
 
-class State(CitadelModel):
+class State(WrittenModel):
     """Backend and secrets provider of Pulumi for this environment."""
 
     backend: Locator | None = Field(

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import date
-from typing import Annotated
+from datetime import date, datetime
+from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
 
-from hxp_enterprise_llm.schemas.base import CitadelModel
+from hxp_enterprise_llm.schemas.base import WrittenModel
 
 
-class Waiver(CitadelModel):
+def _a_day(value: Any) -> Any:
+    # pydantic takes a number for seconds since 1970.
+    if isinstance(value, date | str) and not isinstance(value, datetime):
+        return value
+    raise ValueError("write a date such as 2027-01-31")
+
+
+class Waiver(WrittenModel):
     """One exception from one rule, with its end."""
 
     rule: Annotated[str, StringConstraints(pattern=r"^C\d{3}$")] = Field(
@@ -20,4 +27,6 @@ class Waiver(CitadelModel):
     reason: Annotated[str, StringConstraints(min_length=10)] = Field(
         description="Why the rule may be broken here; a sentence."
     )
-    until: date = Field(description="Last day on which the waiver holds, such as 2027-01-31.")
+    until: Annotated[date, BeforeValidator(_a_day)] = Field(
+        description="Last day on which the waiver holds, such as 2027-01-31."
+    )

@@ -244,7 +244,9 @@ def version_floor(subject: Subject) -> Iterator[Finding]:
             yield Finding(
                 path, f"{lock} pins vLLM {version}.", "Remove the key; the version is the lock's."
             )
-    if written is not None and _numbers(written) < FLOOR:
+    if written is not None and not _numbers(written):
+        yield Finding(path, "this is no version.", "Remove the key; the version is the lock's.")
+    elif written is not None and _numbers(written) < FLOOR:
         yield Finding(path, "the version is below the floor 0.32.0.", "Write 0.32.0 or newer.")
 
 

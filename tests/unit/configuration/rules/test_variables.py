@@ -64,3 +64,11 @@ def test_variables_of_vllm_and_its_libraries_are_taken(judge: Judge, variable: s
 def test_a_number_is_taken_as_the_text_of_a_variable(accept: Callable[..., Any]) -> None:
     loaded = accept(variables(OMP_NUM_THREADS=2))
     assert loaded.environment.models["small"].environment == {"OMP_NUM_THREADS": "2"}
+
+
+@pytest.mark.parametrize("variable", ["VLLM_NOPE", "VLLM_API_KEYX", "VLLM_PLUGIN"])
+def test_no_variable_is_proposed_that_is_itself_refused(judge: Judge, variable: str) -> None:
+    (problem,) = judge(variables(**{variable: "1"}))
+    proposed = problem.fix.removeprefix("Did you mean ").removesuffix("?")
+    if proposed != "Remove it.":
+        assert judge(variables(**{proposed: "1"})) == []
