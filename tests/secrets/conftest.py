@@ -1,4 +1,8 @@
-"""Backends that are real: Vault, moto's server, an API server."""
+"""Backends that are real: Vault, moto's server, an API server.
+
+The first run on a machine builds Vault, etcd and the API server from their Go modules into the cache:
+about a quarter of an hour on two cores.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,8 @@ from hxp_enterprise_llm.configuration.secrets.secret import Secret
 from hxp_enterprise_llm.configuration.secrets.vault.auth import StaticToken
 from hxp_enterprise_llm.configuration.secrets.vault.client import VaultClient
 from hxp_enterprise_llm.configuration.secrets.vault.settings import VaultSettings
-from hxp_enterprise_llm.testing.builds import VAULT, ensure
+from hxp_enterprise_llm.testing.builds import API_SERVER, ETCD, VAULT, ensure
+from hxp_enterprise_llm.testing.kubernetes import ApiServer
 from hxp_enterprise_llm.testing.vault import VaultServer
 
 Managed = Callable[..., SecretManager]
@@ -28,6 +33,13 @@ Managed = Callable[..., SecretManager]
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VaultServer]:
     with VaultServer(ensure(VAULT, print), tmp_path_factory.mktemp("vault")) as running:
         running.policy("apps", 'path "kv/*" { capabilities = ["create","read","update","list"] }')
+        yield running
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    folder = tmp_path_factory.mktemp("cluster")
+    with ApiServer(ensure(ETCD, print), ensure(API_SERVER, print), folder) as running:
         yield running
 
 

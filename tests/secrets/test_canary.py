@@ -34,19 +34,11 @@ from hxp_enterprise_llm.configuration.secrets.manager import SecretManager
 from hxp_enterprise_llm.configuration.secrets.secret import Secret
 from hxp_enterprise_llm.configuration.secrets.store import SealedStore
 from hxp_enterprise_llm.configuration.secrets.vault.settings import VaultSettings
-from hxp_enterprise_llm.testing.builds import API_SERVER, ETCD, ensure
 from hxp_enterprise_llm.testing.kubernetes import ApiServer
 
 CANARY = "canary-8d1f-4b77-do-not-show"
 FORMS = (CANARY, base64.b64encode(CANARY.encode()).decode().rstrip("="), repr(CANARY)[1:-1])
 Open = Callable[[], tuple[Backend, str]]
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    folder = tmp_path_factory.mktemp("cluster")
-    with ApiServer(ensure(ETCD, print), ensure(API_SERVER, print), folder) as running:
-        yield running
 
 
 @pytest.fixture

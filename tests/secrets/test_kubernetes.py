@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -16,15 +16,7 @@ from hxp_enterprise_llm.configuration.secrets.errors import (
     SecretRefusedError,
 )
 from hxp_enterprise_llm.configuration.secrets.secret import Secret
-from hxp_enterprise_llm.testing.builds import API_SERVER, ETCD, ensure
 from hxp_enterprise_llm.testing.kubernetes import ApiServer
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    folder = tmp_path_factory.mktemp("cluster")
-    with ApiServer(ensure(ETCD, print), ensure(API_SERVER, print), folder) as running:
-        yield running
 
 
 @pytest.fixture

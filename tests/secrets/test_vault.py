@@ -34,6 +34,7 @@ from hxp_enterprise_llm.configuration.secrets.vault.auth import AppRole, Jwt, St
 from hxp_enterprise_llm.configuration.secrets.vault.client import VaultClient
 from hxp_enterprise_llm.configuration.secrets.vault.settings import VaultSettings
 from hxp_enterprise_llm.configuration.secrets.vault.transit import Transit, TransitGuard
+from hxp_enterprise_llm.testing.kubernetes import ApiServer
 from hxp_enterprise_llm.testing.vault import VaultServer, free_port
 from hxp_enterprise_llm.testing.waiting import until
 
@@ -140,31 +141,68 @@ def signed(key: rsa.RSAPrivateKey, claims: dict[str, Any]) -> str:
     return f"{head}.{part(signature)}"
 
 
-@pytest.mark.parametrize("mount", ["jwt", "kubernetes"])
-async def test_a_signed_token_from_a_file_logs_in(
-    server: VaultServer, vault: Vault, tmp_path: Path, mount: str
+async def test_the_token_of_a_pod_logs_in_as_the_cluster_confirms_it(
+    server: VaultServer, vault: Vault, cluster: ApiServer, tmp_path: Path
 ) -> None:
-    # Vault's own kubernetes method asks a cluster for a token review; a cluster's tokens are JWTs,
-    # so here the same request meets a method that checks the signature itself.
+    await vault.set("kv/app#token", Secret("t"))
+    server.ask("POST", "sys/auth/kubernetes", {"type": "kubernetes"})
+    method = {
+        "kubernetes_host": cluster.address,
+        "kubernetes_ca_cert": cluster.certificate,
+        "token_reviewer_jwt": cluster.token,
+        "disable_local_ca_jwt": True,
+    }
+    server.ask("POST", "auth/kubernetes/config", method)
+    role = {
+        "bound_service_account_names": "gateway",
+        "bound_service_account_namespaces": "default",
+        "audience": "vault",
+        "token_policies": ["apps"],
+    }
+    server.ask("POST", "auth/kubernetes/role/gateway", role)
+    file = tmp_path / "token"
+    file.write_text(cluster.service_account_token("gateway", "vault"))
+    variables = {
+        "VAULT_ADDR": server.address,
+        "VAULT_KUBERNETES_ROLE": "gateway",
+        "VAULT_JWT_FILE": str(file),
+    }
+    client = VaultClient(VaultSettings.from_variables(variables))
+    try:
+        assert (await Vault(client).get("kv/app#token")).reveal() == "t"
+    finally:
+        await client.aclose()
+    file.write_text(cluster.service_account_token("stranger", "vault"))
+    other = VaultClient(VaultSettings.from_variables(variables))
+    try:
+        with pytest.raises(AccessDeniedError):
+            await Vault(other).get("kv/app#token")
+    finally:
+        await other.aclose()
+
+
+async def test_a_signed_token_from_a_file_logs_in(
+    server: VaultServer, vault: Vault, tmp_path: Path
+) -> None:
     await vault.set("kv/app#token", Secret("t"))
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     public = key.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
-    server.ask("POST", f"sys/auth/{mount}", {"type": "jwt"})
-    server.ask("POST", f"auth/{mount}/config", {"jwt_validation_pubkeys": [public.decode()]})
+    server.ask("POST", "sys/auth/jwt", {"type": "jwt"})
+    server.ask("POST", "auth/jwt/config", {"jwt_validation_pubkeys": [public.decode()]})
     role = {
         "role_type": "jwt",
         "bound_audiences": ["citadel"],
         "user_claim": "sub",
         "token_policies": ["apps"],
     }
-    server.ask("POST", f"auth/{mount}/role/gateway", role)
+    server.ask("POST", "auth/jwt/role/gateway", role)
     file = tmp_path / "token"
     now = int(time.time())
     claims = {"sub": "gateway", "aud": "citadel", "iat": now, "nbf": now, "exp": now + 600}
     file.write_text(signed(key, claims) + "\n")
-    client = VaultClient(VaultSettings(server.address, Jwt("gateway", file, mount=mount)))
+    client = VaultClient(VaultSettings(server.address, Jwt("gateway", file)))
     try:
         assert (await Vault(client).get("kv/app#token")).reveal() == "t"
     finally:

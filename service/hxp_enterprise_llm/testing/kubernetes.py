@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import signal
@@ -102,6 +103,19 @@ class ApiServer:
         file.chmod(0o600)
         return file
 
+    def service_account_token(self, name: str, audience: str) -> str:
+        """Return a token of a new service account of namespace `default`, as a pod gets one."""
+        accounts = "/api/v1/namespaces/default/serviceaccounts"
+        self._ask(accounts, {"metadata": {"name": name}})
+        spec = {"spec": {"audiences": [audience], "expirationSeconds": 600}}
+        token: str = json.loads(self._ask(f"{accounts}/{name}/token", spec))["status"]["token"]
+        return token
+
+    @property
+    def certificate(self) -> str:
+        """The certificate that the API server shows."""
+        return (self._folder / "pki/apiserver.crt").read_text()
+
     def freeze(self) -> None:
         """Stop the API server where it is: it takes connections and answers nothing."""
         self._processes[-1].send_signal(signal.SIGSTOP)
@@ -154,13 +168,19 @@ class ApiServer:
                 return
         raise CitadelError(f"the API server did not get ready:\n{self.log[-3000:]}")
 
-    def _ask(self, path: str) -> Any:
+    def _ask(self, path: str, body: dict[str, Any] | None = None) -> bytes:
         request = urllib.request.Request(  # noqa: S310 # our own address
-            self.address + path, headers={"Authorization": f"Bearer {self.token}"}
+            self.address + path,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={
+                "Authorization": f"Bearer {self.token}",
+                "Content-Type": "application/json",
+            },
         )
         trust = ssl.create_default_context(cafile=self._folder / "pki/apiserver.crt")
         with urllib.request.urlopen(request, timeout=5, context=trust) as answer:  # noqa: S310
-            return answer.read()
+            content: bytes = answer.read()
+        return content
 
 
 def free_ports(count: int) -> list[int]:

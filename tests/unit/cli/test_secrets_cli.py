@@ -304,5 +304,9 @@ def test_a_remote_backend_is_opened_for_an_address_that_names_it(
     monkeypatch.delenv("BAO_ADDR", raising=False)
     assert piped("get", "local", "vault:kv/app#token") == 3
     assert "VAULT_ADDR is not set" in capsys.readouterr().err
+    monkeypatch.setenv("VAULT_ADDR", "http://127.0.0.1:1")
+    monkeypatch.setenv("VAULT_TOKEN", "t")
+    assert piped("get", "local", "vault:kv/app#token") == 4
+    assert "cannot be reached" in capsys.readouterr().err
     assert piped("set", "local", "env:NAME", stdin="x") == 3
     assert "cannot be written" in capsys.readouterr().err
