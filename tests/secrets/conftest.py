@@ -1,7 +1,7 @@
 """Backends that are real: Vault, moto's server, an API server.
 
-The first run on a machine builds Vault, etcd and the API server from their Go modules into the cache:
-about a quarter of an hour on two cores.
+The first run on a machine builds Vault, etcd and the API server from their Go modules into the
+cache: about a quarter of an hour on two cores.
 """
 
 from __future__ import annotations

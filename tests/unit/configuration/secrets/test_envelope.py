@@ -44,7 +44,7 @@ KEYS = FixedKeys(k1=b"\x01" * KEY_BYTES)
 SEALED = seal(KEYS, "postgres/admin", b"correct horse", b"1 2026-11-21")
 
 
-@pytest.mark.feature("CX-02", "A5")
+@pytest.mark.feature("CX-02", "CC-04", "A5")
 @given(path=st.text(min_size=1), content=st.binary(), bound=st.binary())
 def test_what_was_sealed_opens_again(path: str, content: bytes, bound: bytes) -> None:
     assert unseal(KEYS, path, seal(KEYS, path, content, bound), bound) == content
