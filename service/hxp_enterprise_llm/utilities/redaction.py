@@ -37,7 +37,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     # Forms that their makers gave a prefix, so that such as we find them.
     (
         re.compile(
-            r"\b(sk-|hv[sbr]\.|gh[pousr]_|glpat-|hf_|xox[abprs]-|AKIA)[A-Za-z0-9_.-]{8,}"
+            r"\b(sk-|cts_|hv[sbr]\.|gh[pousr]_|glpat-|hf_|xox[abprs]-|AKIA)[A-Za-z0-9_.-]{8,}"
             r"|\beyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]*"
         ),
         HIDDEN,

@@ -22,6 +22,7 @@ from hxp_enterprise_llm.configuration.secrets.secret import Secret
 from hxp_enterprise_llm.configuration.security.access import Access, AccessRules, Do
 from hxp_enterprise_llm.configuration.security.accounts import Account, Accounts, MemoryAccounts
 from hxp_enterprise_llm.configuration.security.anomalies import Anomaly, Thresholds
+from hxp_enterprise_llm.configuration.security.attempts import AttemptPolicy, Attempts
 from hxp_enterprise_llm.configuration.security.compliance import Facts, Report, assess
 from hxp_enterprise_llm.configuration.security.errors import (
     ForbiddenError,
@@ -69,6 +70,9 @@ class SecurityConfig(CitadelModel):
         default=SecurityLevel.MEDIUM, description="How much is protected."
     )
     access: AccessRules = Field(default=AccessRules(), description="Roles, and who has them.")
+    attempts: AttemptPolicy = Field(
+        default=AttemptPolicy(), description="How many wrong passwords hold an account."
+    )
     anomalies: Thresholds = Field(
         default=Thresholds(), description="From when on access is unusual."
     )
@@ -116,6 +120,7 @@ class ConfigurationSecurity(BaseInfrastructureService[SecurityConfig]):
         self.audit, self.accounts = audit, accounts or MemoryAccounts()
         self.access, self._now = Access(config.access), now
         self.sessions = Sessions(config.policy.sessions, store=sessions, clock=now)
+        self.attempts = Attempts(config.attempts, clock=now)
         self._own_passwords = passwords is None
         self.passwords = passwords or Passwords(config.policy.passwords)
         self._watch = Watch(audit, retention, config.anomalies, self._services())
@@ -142,6 +147,7 @@ class ConfigurationSecurity(BaseInfrastructureService[SecurityConfig]):
         """Put new rules into force: for sessions that are open, too."""
         config, self.access = built
         self.sessions.policy = config.policy.sessions
+        self.attempts.policy = config.attempts
         if self._own_passwords:
             self.passwords = Passwords(config.policy.passwords)
         self._watch.detector.use(config.anomalies, exempt=self._services())
@@ -165,11 +171,18 @@ class ConfigurationSecurity(BaseInfrastructureService[SecurityConfig]):
         """
         account = await self.accounts.get(name)
         kept = account.password_hash if account and self.access.knows(name) else None
-        verdict = await self.passwords.verify(kept, password)
+        held = kept is not None and self.attempts.held(name)
+        verdict = await self.passwords.verify(None if held else kept, password)
         if account is None or kept is None or not verdict.fits:
             # A name that nobody has may be a password in the wrong field.
             self.record("anonymous" if kept is None else name, "session.open", "denied")
-            raise LoginError("name and password do not fit", next_step="Try again.")
+            if kept is not None:
+                self.attempts.failed(name)
+            raise LoginError(
+                "name and password do not fit",
+                next_step="Try again; after many tries, wait a while.",
+            )
+        self.attempts.succeeded(name)
         if verdict.upgraded is not None:
             await self.accounts.upgrade(name, kept, verdict.upgraded)
             self.record(name, "password.upgrade", "ok")

@@ -159,5 +159,10 @@ def test_the_report_is_json_and_text(good: Facts) -> None:
     assert assess(POLICIES[SecurityLevel.HIGH], good, NOON).text().endswith("\ncompliant")
 
 
+def test_an_empty_log_keeps_nothing_too_long(good: Facts) -> None:
+    found = finding(replace(good, audit_records=0, oldest_record=None), "S302")
+    assert (found.outcome, found.evidence) == (Outcome.PASS, "no records yet")
+
+
 def test_ids_are_unique() -> None:
     assert len({check.id for check in CHECKS}) == len(CHECKS)

@@ -202,3 +202,27 @@ async def test_a_broken_chain_is_said_and_hinders_nobody(audit: AuditLog, clock:
         assert service.state is State.DEGRADED
         assert "record 1 was changed" in service.causes["audit chain"]
         assert service.authorize(ADA, Do.READ, "configuration:hosts").allowed
+
+
+@pytest.mark.feature("CC-03")
+async def test_many_wrong_passwords_hold_an_account_and_say_nothing_of_it(
+    security: ConfigurationSecurity, clock: Clock
+) -> None:
+    await security.set_password("ada", RIGHT, actor="root")
+
+    async def said(password: Secret) -> str:
+        try:
+            await security.login("ada", password)
+        except LoginError as error:
+            return str(error)
+        return ""
+
+    texts = {await said(WRONG) for _ in range(9)}
+    assert await said(RIGHT) == "", "nine wrong ones do not hold it, and are forgotten"
+    texts |= {await said(WRONG) for _ in range(10)}
+    texts.add(await said(RIGHT))
+    assert len(texts) == 1
+    clock.forward(minutes=14)
+    assert await said(RIGHT) in texts
+    clock.forward(minutes=1)
+    assert await said(RIGHT) == "", "tries while it is held do not hold it longer"

@@ -17,6 +17,7 @@ from hxp_enterprise_llm.configuration.security.sessions import (
     SessionPolicy,
     Sessions,
 )
+from hxp_enterprise_llm.utilities.redaction import Redactor
 
 pytestmark = pytest.mark.feature("CC-03")
 
@@ -169,3 +170,9 @@ async def test_sessions_are_listed_and_swept(clock: Clock) -> None:
     clock.forward(seconds=60)
     assert await own.list() == ()
     assert await own.sweep() == 2
+
+
+@given(st.binary(min_size=32, max_size=32))
+async def test_a_token_is_known_by_its_form_and_shows_in_no_log_line(bits: bytes) -> None:
+    token = (await Sessions(random=lambda _: bits).open("ada")).token.reveal()
+    assert token not in Redactor().text(f"GET /?t={token} by {token}, again {token}")
