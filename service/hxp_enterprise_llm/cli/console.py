@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from enum import StrEnum
-from typing import Any, TextIO
+from typing import Any, Self, TextIO
 
 import typer
 
@@ -80,18 +81,49 @@ class Phase:
         self.summary, self.unchanged = summary, unchanged
 
 
+class Ticking:
+    """Calls something again and again from a thread, until the end of a block.
+
+    Args:
+        act: What to call.
+        every: Seconds between two calls.
+    """
+
+    def __init__(self, act: Callable[[], None], every: float) -> None:
+        self._act, self._every, self._ended = act, every, threading.Event()
+        self._thread = threading.Thread(target=self._run, name="clock", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._ended.wait(self._every):
+            self._act()
+
+
 class Phases:
     """Prints numbered phases to a stream; knows the time that each took.
+
+    On a terminal the line of the running phase is drawn anew each second, with the time so far.
 
     Args:
         names: All phases, in order.
         before: How many numbered phases somebody else has printed already.
         stream: Where to print; standard error when JSON goes to standard output.
+        tick: Seconds between two drawings of a line that has nothing new to say.
     """
 
-    def __init__(self, names: Sequence[str], *, before: int, stream: TextIO) -> None:
+    def __init__(
+        self, names: Sequence[str], *, before: int, stream: TextIO, tick: float = 1.0
+    ) -> None:
         self._names, self._before, self._stream = tuple(names), before, stream
-        self._terminal = stream.isatty()
+        self._terminal, self._tick = stream.isatty(), tick
+        self._drawing, self._last = threading.Lock(), "…"
         self.seconds: dict[str, float] = {}
 
     @contextmanager
@@ -101,7 +133,8 @@ class Phases:
         phase = Phase(lambda text: self._show(name, text, started))
         self._show(name, "…", started)
         try:
-            yield phase
+            with self._clock(name, started):
+                yield phase
         except BaseException as error:
             error.add_note(f"phase {name}")
             stopped = isinstance(error, KeyboardInterrupt)
@@ -109,17 +142,26 @@ class Phases:
             raise
         self._close(name, ("= " if phase.unchanged else "") + phase.summary, started)
 
+    def _clock(self, name: str, started: float) -> AbstractContextManager[object]:
+        if not self._terminal:
+            return nullcontext()
+        return Ticking(lambda: self._show(name, self._last, started), self._tick)
+
     def _head(self, name: str) -> str:
         number = self._before + self._names.index(name) + 1
         return f"{number:>2}/{self._before + len(self._names)} {name:<12}"
 
     def _show(self, name: str, text: str, started: float) -> None:
-        if self._terminal:
-            line = f"{self._head(name)} {text}  {duration(time.monotonic() - started)}"
-            self._stream.write("\r\x1b[2K" + line[: os.get_terminal_size().columns - 1])
-        elif text != "…":
-            self._stream.write(f"{self._head(name)} {text}\n")
-        self._stream.flush()
+        with self._drawing:
+            self._last = text
+            if self._terminal:
+                line = f"{self._head(name)} {text}  {duration(time.monotonic() - started)}"
+                # Of the stream's own terminal: standard output may be a file.
+                width = os.get_terminal_size(self._stream.fileno()).columns - 1
+                self._stream.write("\r\x1b[2K" + line[:width])
+            elif text != "…":
+                self._stream.write(f"{self._head(name)} {text}\n")
+            self._stream.flush()
 
     def _close(self, name: str, text: str, started: float) -> None:
         self.seconds[name] = time.monotonic() - started

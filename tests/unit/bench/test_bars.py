@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import bundle
+import commands
+import memory
 import pytest
 import run
+import up
 from figures import Bar, Figure, at_most, missed, ratio_at_least, save, table
 
 
@@ -62,9 +66,9 @@ def test_the_run_ends_with_1_when_a_bar_is_missed_and_the_page_is_there(
     monkeypatch.setattr(run, "ENVIRONMENT", tmp_path / "bench.yaml")
     monkeypatch.setattr(run, "PAGE", tmp_path / "benchmarks.md")
     monkeypatch.setattr("sys.argv", ["run.py"])
-    for module in (run.up, run.memory, run.bundle, run.commands):
+    for module in (up, memory, bundle, commands):
         monkeypatch.setattr(module, "measure", measure)
-    monkeypatch.setattr(run.up, "citadel", measure)
+    monkeypatch.setattr(up, "citadel", measure)
     with pytest.raises(SystemExit) as ended:
         run.main()
     assert ended.value.code == code

@@ -4,10 +4,35 @@ from __future__ import annotations
 
 import io
 import os
+import pty
+import re
+import termios
+import threading
+from collections.abc import Iterator
 
 import pytest
 
 from hxp_enterprise_llm.cli.console import Phases, duration, print_warnings
+
+
+class Terminal(io.StringIO):
+    """Keeps what is written to a terminal; `drawn` is set by the fifth line."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__()
+        self._descriptor, self._lines, self.drawn = descriptor, 0, threading.Event()
+
+    def isatty(self) -> bool:
+        return os.isatty(self._descriptor)
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def write(self, text: str) -> int:
+        self._lines += 1
+        if self._lines == 5:
+            self.drawn.set()
+        return super().write(text)
 
 
 @pytest.mark.parametrize(
@@ -48,15 +73,19 @@ def test_an_interrupted_phase_is_not_called_failed() -> None:
     assert caught.value.__notes__ == ["phase hosts"]
 
 
-def test_on_a_terminal_one_line_is_written_over_and_cut_to_its_width(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
+@pytest.fixture
+def terminal() -> Iterator[Terminal]:
+    """A terminal of 30 columns; standard output is none."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 30))
+    with Terminal(theirs) as stream:
+        yield stream
+    os.close(theirs)
+    os.close(ours)
 
-    monkeypatch.setattr("os.get_terminal_size", lambda: os.terminal_size((30, 24)))
-    stream = Terminal()
+
+def test_on_a_terminal_one_line_is_written_over_and_cut_to_its_width(terminal: Terminal) -> None:
+    stream = terminal
     with Phases(["hosts"], before=0, stream=stream).phase("hosts") as phase:
         phase.report("host llm-1: waiting for its ssh to answer")
         phase.done("llm-1")
@@ -64,6 +93,33 @@ def test_on_a_terminal_one_line_is_written_over_and_cut_to_its_width(
     assert shown[1] == " 1/1 hosts        host llm-1:"
     assert shown[2].startswith(" 1/1 hosts        llm-1")
     assert stream.getvalue().count("\n") == 1
+
+
+def clocks() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "clock"]
+
+
+def test_on_a_terminal_the_time_goes_on_while_nothing_is_reported(terminal: Terminal) -> None:
+    phases = Phases(["hosts"], before=0, stream=terminal, tick=0.01)
+    with phases.phase("hosts") as phase:
+        phase.report("data")
+        assert terminal.drawn.wait(10)
+    lines = terminal.getvalue().split("\r\x1b[2K")[1:]
+    assert len(lines) >= 5
+    assert [line.split("  ")[0] for line in lines[1:-1]] == [" 1/1 hosts"] * (len(lines) - 2)
+    assert all(re.search(r" data  \d\.\d s$", line) for line in lines[1:-1])
+    # The clock stops with its phase.
+    assert not clocks()
+    assert lines[-1].endswith(" s\n")
+
+
+def test_a_pipe_gets_a_line_for_each_report_and_no_clock() -> None:
+    stream = io.StringIO()
+    phases = Phases(["hosts"], before=0, stream=stream, tick=0.001)
+    with phases.phase("hosts") as phase:
+        phase.report("llm-1")
+        assert not clocks()
+    assert stream.getvalue().count("\n") == 2
 
 
 def test_warnings_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
