@@ -31,3 +31,20 @@ def gateway(
     from hxp_enterprise_llm.gateway.__main__ import serve
 
     return serve(config, worker=worker, check=check)
+
+
+@app.command()
+def configuration(
+    config: Annotated[Path, typer.Option("--config", help="Path of configuration.yaml.")],
+    *,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only validate the file; exit 3 when it is wrong.")
+    ] = False,
+) -> int:
+    """Serve configuration until SIGTERM; keys are read from $CREDENTIALS_DIRECTORY.
+
+    Examples: citadel serve configuration --config configuration.yaml
+    """
+    from hxp_enterprise_llm.configuration.service.__main__ import serve
+
+    return serve(config, check=check)

@@ -1,4 +1,4 @@
-"""`citadel serve gateway` is the same as the entry on hosts."""
+"""`citadel serve` is the same as the entries on hosts."""
 
 from __future__ import annotations
 
@@ -29,3 +29,18 @@ def test_a_gateway_without_its_key_does_not_start(
     path.write_text("listen: {port: 8000}\nmetrics: {port: 9101}\n")
     assert run(["serve", "gateway", "--config", str(path)]) == ExitCode.ERROR
     assert "CREDENTIALS_DIRECTORY" in capsys.readouterr().err
+
+
+def test_the_configuration_service_is_checked_and_started_the_same_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    path = tmp_path / "configuration.yaml"
+    path.write_text("schema: 1\nenvironment: test\n")
+    command = ["serve", "configuration", "--config", str(path)]
+    assert run([*command, "--check"]) == ExitCode.OK
+    assert run(command) == ExitCode.REFUSED
+    assert "credential key is missing" in capsys.readouterr().err
+    path.write_text("schema: 1\n")
+    assert run([*command, "--check"]) == ExitCode.REFUSED
+    assert "environment" in capsys.readouterr().err

@@ -14,6 +14,7 @@ from hxp_enterprise_llm.cli import main
 TEXT_ONLY = {
     "ssh": "what it prints is the host's",
     "serve gateway": "runs until it is stopped; its log is JSON already",
+    "serve configuration": "runs until it is stopped; its log is JSON already",
 }
 
 

@@ -13,6 +13,7 @@ from hxp_enterprise_llm.configuration.generate.reference import (
 )
 from hxp_enterprise_llm.configuration.generate.roles import argument_specs, defaults, role_models
 from hxp_enterprise_llm.configuration.json_schema import COMMENT, environment_schema
+from hxp_enterprise_llm.configuration.service.app import openapi
 from hxp_enterprise_llm.schemas.factory import SchemaFactory
 from hxp_enterprise_llm.utilities.files import write_atomic
 
@@ -30,6 +31,7 @@ def generated() -> dict[str, str]:
         "docs/reference/roles.md": roles_page(models),
         "docs/reference/services.md": services_page(),
     }
+    files["docs/reference/configuration-api.json"] = openapi()
     factory = SchemaFactory()
     for name in factory.names:
         path = f"docs/samples/schemas/{name}.schema.json"

@@ -1,0 +1,1 @@
+"""The configuration service: documents, revisions and who runs which, over HTTP."""

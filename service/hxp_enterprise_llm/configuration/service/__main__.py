@@ -1,0 +1,53 @@
+"""`python -m hxp_enterprise_llm.configuration.service`: the entry on hosts."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+from hxp_enterprise_llm.core.exceptions import CitadelError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse the command line, serve or check, and return an exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m hxp_enterprise_llm.configuration.service",
+        description="Serve configuration.",
+    )
+    parser.add_argument("--config", type=Path, required=True, help="path of configuration.yaml")
+    parser.add_argument("--check", action="store_true", help="only validate the file")
+    given = parser.parse_args(arguments)
+    try:
+        return serve(given.config, check=given.check)
+    except CitadelError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+
+
+def serve(config: Path, *, check: bool) -> int:
+    """Validate a configuration file and, unless it is only a check, serve until told to stop.
+
+    Raises:
+        CitadelError: The file is not valid, a credential is missing, or the port is taken.
+    """
+    from hxp_enterprise_llm.configuration.service.config import load
+
+    if check:
+        asyncio.run(load(config))
+        return 0
+    import uvloop
+
+    from hxp_enterprise_llm.configuration.service.process import run
+    from hxp_enterprise_llm.utilities.logging import LoggingSettings, configure
+
+    with closing(configure(LoggingSettings())):
+        asyncio.Runner(loop_factory=uvloop.new_event_loop).run(run(config))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

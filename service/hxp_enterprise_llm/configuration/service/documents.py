@@ -1,0 +1,141 @@
+"""All documents that the service serves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from hxp_enterprise_llm.configuration.revisions import Revision, Signer
+from hxp_enterprise_llm.configuration.series import ConfigurationMetrics
+from hxp_enterprise_llm.configuration.service.backend import Backend
+from hxp_enterprise_llm.configuration.service.document import Done, Order, ServedDocument
+from hxp_enterprise_llm.configuration.service.errors import (
+    DocumentNotFoundError,
+    LimitReachedError,
+)
+from hxp_enterprise_llm.configuration.service.kinds import DocumentKey, Kind, kind_of
+from hxp_enterprise_llm.core.exceptions import CitadelError
+from hxp_enterprise_llm.utilities.logging import Logger
+
+Told = Callable[[DocumentKey, Revision], None]
+
+
+class Documents:
+    """Finds, makes and follows documents.
+
+    Args:
+        backend: Where revisions lie.
+        kinds: Kinds that are served.
+        most: How many documents there may be.
+        told: Called with each revision that comes into force here.
+        failed: Told of a document whose newest revision cannot be used here.
+        signer: Signs revisions.
+        metrics: What managers count with.
+        logger: Where events go.
+        now: The wall clock.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        kinds: Mapping[str, Kind],
+        *,
+        most: int,
+        told: Told,
+        failed: Callable[[DocumentKey, CitadelError], None],
+        signer: Signer | None,
+        metrics: ConfigurationMetrics,
+        logger: Logger,
+        now: Callable[[], datetime],
+    ) -> None:
+        self.kinds, self._backend, self._most = kinds, backend, most
+        self._told, self._failed = told, failed
+        self._signer, self._metrics, self._log, self._now = signer, metrics, logger, now
+        self._documents: dict[DocumentKey, ServedDocument] = {}
+
+    def get(self, key: DocumentKey) -> tuple[ServedDocument, Revision]:
+        """Return a document and the revision that serves.
+
+        Raises:
+            DocumentNotFoundError: There is none.
+        """
+        kind_of(self.kinds, key)
+        document = self._documents.get(key)
+        if document is None or document.revision is None:
+            raise DocumentNotFoundError(
+                f"there is no document {key}", next_step="Apply one under that name, or list all."
+            )
+        return document, document.revision
+
+    def all(self) -> tuple[tuple[DocumentKey, Revision], ...]:
+        """Return all documents with the revisions that serve, in the order of their names."""
+        found = [(key, one.revision) for key, one in self._documents.items()]
+        served = [(key, revision) for key, revision in found if revision is not None]
+        return tuple(sorted(served, key=lambda pair: pair[0]))
+
+    def or_new(self, key: DocumentKey) -> ServedDocument:
+        """Return a document, or one that is served once something was applied to it.
+
+        Raises:
+            DocumentNotFoundError: There is no such kind.
+            LimitReachedError: There are as many as there may be.
+        """
+        kind = kind_of(self.kinds, key)
+        if key in self._documents:
+            return self._documents[key]
+        if len(self.all()) >= self._most:
+            raise LimitReachedError(
+                f"{self._most} documents are served, which is the limit",
+                next_step="Raise limits.max_documents.",
+            )
+        return ServedDocument(
+            key,
+            kind,
+            self._backend.shelf(key),
+            signer=self._signer,
+            metrics=self._metrics,
+            logger=self._log,
+            now=self._now,
+        )
+
+    async def apply(
+        self, document: ServedDocument, order: Order, proposed: Mapping[str, object]
+    ) -> Done:
+        """Put a document in force here, and tell everybody."""
+        return await self._after(document, await document.apply(proposed, order))
+
+    async def rollback(self, document: ServedDocument, order: Order, number: int) -> Done:
+        """Put an older revision in force here, and tell everybody."""
+        return await self._after(document, await document.rollback(number, order))
+
+    async def follow(self) -> None:
+        """Take whatever other servers applied.
+
+        Raises:
+            CitadelError: The revisions cannot be read.
+        """
+        for key, number in (await self._backend.heads()).items():
+            if key.kind not in self.kinds:
+                continue
+            document = self._documents.get(key) or self.or_new(key)
+            try:
+                changed = await document.follow(number)
+            except CitadelError as error:
+                self._failed(key, error)
+                continue
+            if changed and document.revision is not None:
+                self._keep(document, document.revision)
+
+    async def _after(self, document: ServedDocument, done: Done) -> Done:
+        self._keep(document, done.revision)
+        if done.changed:
+            try:
+                await self._backend.announce(document.key, done.revision.number)
+            except CitadelError as error:
+                # It is applied and stored; the others find it with their next poll.
+                self._log.warning("announcement-lost", document=str(document.key), code=error.code)
+        return done
+
+    def _keep(self, document: ServedDocument, revision: Revision) -> None:
+        self._documents[document.key] = document
+        self._told(document.key, revision)

@@ -1,0 +1,363 @@
+"""The routes of the API, version 1. Each asks for a permission before it says anything."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Path, Query, Response, Security
+from fastapi.security import HTTPBasic
+from starlette.responses import StreamingResponse
+
+from hxp_enterprise_llm.configuration.phases import ApprovalError
+from hxp_enterprise_llm.configuration.revisions import Revision
+from hxp_enterprise_llm.configuration.security.access import Do, configuration_resource
+from hxp_enterprise_llm.configuration.service.document import Order, Proposal, ServedDocument
+from hxp_enterprise_llm.configuration.service.door import Call
+from hxp_enterprise_llm.configuration.service.errors import (
+    PreconditionFailedError,
+    PreconditionRequiredError,
+)
+from hxp_enterprise_llm.configuration.service.explaining import explained, value_of
+from hxp_enterprise_llm.configuration.service.fleet import FORGOTTEN, Replica, view
+from hxp_enterprise_llm.configuration.service.guard import Caller, GuardedRoute, Within
+from hxp_enterprise_llm.configuration.service.kinds import DocumentKey
+from hxp_enterprise_llm.configuration.service.parts import Parts
+from hxp_enterprise_llm.configuration.service.stream import events
+from hxp_enterprise_llm.configuration.service.views import (
+    dangerous,
+    done_view,
+    plan_view,
+    revision_view,
+)
+from hxp_enterprise_llm.schemas.configuration_service import (
+    Applied,
+    ApplyRequest,
+    Approval,
+    DocumentEntry,
+    DocumentKind,
+    DocumentList,
+    DocumentName,
+    DocumentView,
+    ExplanationList,
+    FleetView,
+    History,
+    KeyList,
+    Plan,
+    ProposedDocument,
+    ReplicaName,
+    ReplicaView,
+    Report,
+    RollbackRequest,
+    ValueView,
+)
+from hxp_enterprise_llm.schemas.pagination import MOST
+
+_BASIC = HTTPBasic(auto_error=False, description="A principal and its key.")
+router = APIRouter(prefix="/v1", route_class=GuardedRoute, dependencies=[Security(_BASIC)])
+_DOCUMENT = "/documents/{kind}/{name}"
+_ETAG = re.compile(r'(?:W/)?"([1-9][0-9]*)"')
+Kind = Annotated[DocumentKind, Path(description="Kind of the document.")]
+Named = Annotated[DocumentName, Path(description="Name of the document.")]
+Dotted = Annotated[str, Query(max_length=512, description="Keys joined by dots; empty: all.")]
+IfMatch = Annotated[
+    str | None, Header(description='The revision that the change is meant for, such as `"7"`.')
+]
+IfNoneMatch = Annotated[str | None, Header(description="`*`: the document is new.")]
+LastEvent = Annotated[str | None, Header(alias="Last-Event-ID", description="Last known revision.")]
+
+
+@router.get("/documents")
+async def list_documents(parts: Within, call: Caller) -> DocumentList:
+    """List the documents that the caller may read."""
+    call.require(Do.READ, configuration_resource())
+    return DocumentList(
+        items=tuple(
+            DocumentEntry(kind=key.kind, name=key.name, number=one.number, id=one.id)
+            for key, one in parts.documents.all()
+            if call.may(Do.READ, _resource(key))
+        )
+    )
+
+
+@router.get(_DOCUMENT)
+async def read_document(
+    parts: Within, call: Caller, response: Response, kind: Kind, name: Named
+) -> DocumentView:
+    """Read a document; keys that the caller may not read are left out."""
+    key = DocumentKey(kind, name)
+    call.require(Do.READ, _resource(key))
+    _, revision = parts.documents.get(key)
+    response.headers["etag"] = f'"{revision.number}"'
+    return _document_view(call, key, revision)
+
+
+@router.get(_DOCUMENT + "/value")
+async def read_value(
+    parts: Within, call: Caller, kind: Kind, name: Named, path: Dotted = ""
+) -> ValueView:
+    """Read one value, or a section."""
+    key = DocumentKey(kind, name)
+    call.require(Do.READ, _resource(key, path))
+    _, revision = parts.documents.get(key)
+    part = _visible(call, key, revision)
+    return ValueView(path=path, number=revision.number, value=value_of(part, path))
+
+
+@router.get(_DOCUMENT + "/explain")
+async def explain(
+    parts: Within, call: Caller, kind: Kind, name: Named, path: Dotted = ""
+) -> ExplanationList:
+    """Say of a key, or of each key below it, which revision set it, who, why, and over what."""
+    key = DocumentKey(kind, name)
+    call.require(Do.EXPLAIN, _resource(key, path))
+    document, _ = parts.documents.get(key)
+    found = await explained(document, path)
+    return ExplanationList(
+        items=tuple(one for one in found if call.may(Do.EXPLAIN, _resource(key, one.path)))
+    )
+
+
+@router.post(_DOCUMENT + "/plan")
+async def plan(
+    parts: Within, call: Caller, kind: Kind, name: Named, proposed: ProposedDocument
+) -> Plan:
+    """Say what applying a document would change, and what each change does; change nothing."""
+    key = DocumentKey(kind, name)
+    call.require(Do.PLAN, _resource(key))
+    document = parts.documents.or_new(key)
+    return plan_view(await document.propose(proposed.document, actor=call.principal.id))
+
+
+@router.put(_DOCUMENT)
+async def apply(
+    parts: Within,
+    call: Caller,
+    response: Response,
+    kind: Kind,
+    name: Named,
+    wanted: ApplyRequest,
+    if_match: IfMatch = None,
+    if_none_match: IfNoneMatch = None,
+) -> Applied:
+    """Put a document in force on top of the revision that If-Match names, or leave all as it is."""
+    key = DocumentKey(kind, name)
+    call.require(Do.APPLY, _resource(key))
+    document = parts.documents.or_new(key)
+    order = _order(parts, call, document, wanted, Do.APPLY, _base(if_match, if_none_match))
+    await call.began("apply", {"reason": wanted.reason, "base": str(order.base)})
+    done = await parts.documents.apply(document, order, wanted.document)
+    response.headers["etag"] = f'"{done.revision.number}"'
+    return done_view(done)
+
+
+@router.post(_DOCUMENT + "/rollback")
+async def rollback(
+    parts: Within,
+    call: Caller,
+    response: Response,
+    kind: Kind,
+    name: Named,
+    wanted: RollbackRequest,
+    if_match: IfMatch = None,
+) -> Applied:
+    """Put an older revision back in force, as a new one."""
+    key = DocumentKey(kind, name)
+    call.require(Do.ROLLBACK, _resource(key))
+    document, _ = parts.documents.get(key)
+    order = _order(parts, call, document, wanted, Do.ROLLBACK, _base(if_match, None))
+    await call.began("rollback", {"reason": wanted.reason, "to": str(wanted.number)})
+    done = await parts.documents.rollback(document, order, wanted.number)
+    response.headers["etag"] = f'"{done.revision.number}"'
+    return done_view(done)
+
+
+@router.post(_DOCUMENT + "/approvals")
+async def approve(
+    parts: Within, call: Caller, kind: Kind, name: Named, proposed: ProposedDocument
+) -> Approval:
+    """Approve exactly this document on top of the revision that serves."""
+    key = DocumentKey(kind, name)
+    call.require(Do.APPROVE, _resource(key))
+    document, _ = parts.documents.get(key)
+    proposal = await document.propose(proposed.document, judged=False, actor=call.principal.id)
+    for change in dangerous(proposal):
+        call.require(Do.APPROVE, configuration_resource((kind, name, *change.path)))
+    return parts.approvals.give(call.principal.id, key, proposal)
+
+
+@router.get(_DOCUMENT + "/history")
+async def history(
+    parts: Within,
+    call: Caller,
+    kind: Kind,
+    name: Named,
+    limit: Annotated[int, Query(ge=1, le=MOST, description="Revisions in the answer.")] = 50,
+    before: Annotated[int | None, Query(ge=2, description="Only smaller numbers.")] = None,
+) -> History:
+    """List revisions, the newest first: who applied them, when and why."""
+    key = DocumentKey(kind, name)
+    call.require(Do.READ, _resource(key))
+    document, _ = parts.documents.get(key)
+    found = await document.revisions.history(limit=limit, before=before)
+    last = found[-1].number if found else 1
+    return History(
+        items=tuple(revision_view(one) for one in found), next_before=last if last > 1 else None
+    )
+
+
+@router.get(_DOCUMENT + "/revisions/{number}")
+async def read_revision(
+    parts: Within,
+    call: Caller,
+    kind: Kind,
+    name: Named,
+    number: Annotated[int, Path(ge=1, description="Number of the revision.")],
+) -> DocumentView:
+    """Read a document as it was in a revision."""
+    key = DocumentKey(kind, name)
+    call.require(Do.READ, _resource(key))
+    document, _ = parts.documents.get(key)
+    return _document_view(call, key, await document.revisions.get(number))
+
+
+@router.get(
+    _DOCUMENT + "/watch",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {}}, "description": "Events."}},
+)
+async def watch(
+    parts: Within, call: Caller, kind: Kind, name: Named, last_event_id: LastEvent = None
+) -> StreamingResponse:
+    """Follow a document by server-sent events: one for each revision, the current one first."""
+    key = DocumentKey(kind, name)
+    call.require(Do.WATCH, _resource(key))
+    document, _ = parts.documents.get(key)
+    last = int(last_event_id) if last_event_id and last_event_id.isdecimal() else None
+    parts.hub.admit()
+
+    async def stream() -> AsyncIterator[bytes]:
+        # Joined before anything is sent: nothing falls between what was and what comes.
+        with parts.hub.join(key) as feed:
+            async for event in events(
+                document,
+                feed,
+                last,
+                beat=parts.config.timeouts.beat,
+                allowed=lambda: call.may(Do.WATCH, _resource(key)),
+            ):
+                yield event
+
+    return StreamingResponse(stream(), media_type="text/event-stream", headers=_UNBUFFERED)
+
+
+@router.get("/fleet")
+async def read_fleet(parts: Within, call: Caller) -> FleetView:
+    """Say which replica runs which revision, as they reported it."""
+    call.require(Do.READ, configuration_resource(("fleet",)))
+    now = parts.now()
+    newest = {key: revision.id for key, revision in parts.documents.all()}
+    patience = parts.config.timeouts.replica
+    found = await parts.fleet.all()
+    return FleetView(items=tuple(view(one, newest, now, patience) for one in found))
+
+
+@router.put("/fleet/{replica}")
+async def report(
+    parts: Within,
+    call: Caller,
+    replica: Annotated[ReplicaName, Path(description="Name of the replica.")],
+    said: Report,
+) -> ReplicaView:
+    """Take a replica's sign of life, and say of which documents it is behind."""
+    call.require("report", configuration_resource(("fleet", replica)))
+    now = parts.now()
+    heard = Replica(replica, call.principal.id, said.running, now)
+    await parts.fleet.report(heard)
+    await parts.fleet.forget(now - FORGOTTEN)
+    newest = {key: revision.id for key, revision in parts.documents.all()}
+    return view(heard, newest, now, parts.config.timeouts.replica)
+
+
+@router.get("/keys")
+async def read_keys(parts: Within, call: Caller) -> KeyList:
+    """Return the public keys that revisions are signed with."""
+    call.require(Do.READ, configuration_resource(("keys",)))
+    if parts.verifier is None:
+        return KeyList(keys={})
+    return KeyList.model_validate(parts.verifier.dump())
+
+
+_UNBUFFERED = {"cache-control": "no-store", "x-accel-buffering": "no"}
+
+
+def _resource(key: DocumentKey, path: str = "") -> str:
+    parts = path.split(".") if path else []
+    return configuration_resource((key.kind, key.name, *parts))
+
+
+def _visible(call: Call, key: DocumentKey, revision: Revision) -> dict[str, object]:
+    whole = {key.kind: {key.name: revision.document}}
+    seen = call.door.access.visible(call.principal, whole)
+    part: dict[str, object] = seen.get(key.kind, {}).get(key.name, {})
+    return part
+
+
+def _document_view(call: Call, key: DocumentKey, revision: Revision) -> DocumentView:
+    part, whole = _visible(call, key, revision), revision.document
+    complete = part == whole
+    return DocumentView(
+        kind=key.kind,
+        name=key.name,
+        revision=revision_view(revision),
+        document=part,
+        complete=complete,
+        source=revision.source if complete else "",
+    )
+
+
+def _base(if_match: str | None, if_none_match: str | None) -> int:
+    if (if_none_match or "").strip() == "*" and if_match is None:
+        return 0
+    if if_match is None:
+        raise PreconditionRequiredError(
+            "a change says which revision it is meant for",
+            next_step="Send the document's ETag as If-Match; If-None-Match: * for a new document.",
+        )
+    match = _ETAG.fullmatch(if_match.strip())
+    if match is None:
+        raise PreconditionFailedError(
+            "If-Match names no revision", next_step="Send the ETag that reading it gave."
+        )
+    return int(match[1])
+
+
+def _order(
+    parts: Parts,
+    call: Call,
+    document: ServedDocument,
+    wanted: ApplyRequest | RollbackRequest,
+    action: Do,
+    base: int,
+) -> Order:
+    key = document.key
+
+    def judge(proposal: Proposal) -> str | None:
+        for change in proposal.changes:
+            call.require(action, configuration_resource((key.kind, key.name, *change.path)))
+        grave = dangerous(proposal)
+        if wanted.approval is None:
+            if grave:
+                raise ApprovalError(grave, "somebody's approval")
+            return None
+        approver = parts.approvals.check(wanted.approval, key, proposal)
+        if approver == call.principal.id:
+            raise ApprovalError(grave or proposal.changes, "somebody else's approval")
+        access = parts.door.access
+        for change in grave:
+            resource = configuration_resource((key.kind, key.name, *change.path))
+            access.require(access.principal(approver), Do.APPROVE, resource)
+        return approver
+
+    return Order(call.principal.id, wanted.reason, base, judge)

@@ -1,0 +1,228 @@
+"""`ConfigurationService`: the process on port 8080 that uses `ConfigurationManager`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Unpack
+
+from hxp_enterprise_llm.configuration.audit import AuditLog
+from hxp_enterprise_llm.configuration.revisions import Revision
+from hxp_enterprise_llm.configuration.secrets.secret import Secret
+from hxp_enterprise_llm.configuration.security.accounts import FileAccounts
+from hxp_enterprise_llm.configuration.security.service import (
+    ConfigurationSecurity,
+    SecurityConfig,
+)
+from hxp_enterprise_llm.configuration.security.signing import Signer
+from hxp_enterprise_llm.configuration.series import ConfigurationMetrics
+from hxp_enterprise_llm.configuration.service.app import build_app
+from hxp_enterprise_llm.configuration.service.approvals import Approvals
+from hxp_enterprise_llm.configuration.service.backend import Backend
+from hxp_enterprise_llm.configuration.service.backups import Backups
+from hxp_enterprise_llm.configuration.service.documents import Documents
+from hxp_enterprise_llm.configuration.service.door import Door, Keys, keys_of, rules_of
+from hxp_enterprise_llm.configuration.service.kinds import DocumentKey, Kind, kinds
+from hxp_enterprise_llm.configuration.service.large import LargeBodies
+from hxp_enterprise_llm.configuration.service.listener import Listener, bind
+from hxp_enterprise_llm.configuration.service.metrics import RequestMetrics
+from hxp_enterprise_llm.configuration.service.parts import Parts
+from hxp_enterprise_llm.configuration.service.stream import Hub
+from hxp_enterprise_llm.core.exceptions import (
+    CitadelError,
+    InvalidConfigurationError,
+    LifecycleError,
+)
+from hxp_enterprise_llm.core.health import Check
+from hxp_enterprise_llm.core.infrastructure_service import BaseInfrastructureService
+from hxp_enterprise_llm.core.reload import Prepared
+from hxp_enterprise_llm.schemas.configuration_service import ConfigurationServiceConfig
+
+if TYPE_CHECKING:
+    from hxp_enterprise_llm.core.service import ServiceOptions
+
+_TAKEN_LIVE = {"schema_version", "roles", "principals", "keys", "hot_reload"}
+_AUDIT, _ACCOUNTS = "audit.jsonl", "accounts.json"
+
+
+@dataclass(frozen=True)
+class _Rules:
+    security: Prepared[SecurityConfig]
+    keys: Keys
+
+
+def _utc_now() -> datetime:
+    return datetime.now(tz=UTC)
+
+
+class ConfigurationService(BaseInfrastructureService[ConfigurationServiceConfig]):
+    """Serves the documents of one environment; several servers over one database agree.
+
+    Args:
+        config: What its file says.
+        key: The first administrator's; approvals are signed with what is derived from it.
+        backend: Where revisions lie.
+        signer: Signs revisions; None signs none.
+        known: Kinds of documents; those of this library when not given.
+        now: The wall clock.
+        options: What every service takes.
+
+    Attributes:
+        door: The way in, while it runs.
+        port: Where it listens, while it runs.
+    """
+
+    kind = "configuration"
+
+    def __init__(
+        self,
+        config: ConfigurationServiceConfig,
+        *,
+        key: Secret,
+        backend: Backend,
+        signer: Signer | None = None,
+        known: Mapping[str, Kind] | None = None,
+        now: Callable[[], datetime] = _utc_now,
+        **options: Unpack[ServiceOptions],
+    ) -> None:
+        super().__init__(config, **options)
+        self._key, self._backend, self._signer, self._now = key, backend, signer, now
+        self._requests = RequestMetrics(self.metrics)
+        self.managers = ConfigurationMetrics(self.metrics)
+        self._known = known or kinds(lambda: now().date())
+        self._heard = asyncio.Event()
+        self.door: Door | None = None
+        self._listener: Listener | None = None
+        self._hub: Hub | None = None
+        self.port = 0
+
+    async def on_start(self, resources: AsyncExitStack) -> None:
+        """Read all documents, then listen."""
+        config, limits = self.config, self.config.limits
+        state = Path(config.state)
+        await asyncio.to_thread(state.mkdir, mode=0o700, parents=True, exist_ok=True)
+        security = ConfigurationSecurity(
+            SecurityConfig(access=rules_of(config)),
+            audit=AuditLog(state / _AUDIT, clock=self._now),
+            accounts=FileAccounts(state / _ACCOUNTS),
+            now=self._now,
+            name=f"{self.name}-security",
+            metrics=self.metrics,
+            clock=self.clock,
+        )
+        await resources.enter_async_context(security)
+        self.rely_on(security)
+        door = self.door = Door(security, keys_of(config, self._key))
+        hub = self._hub = Hub(
+            most=limits.max_watchers, buffer=limits.watch_buffer, watching=self._requests.watching
+        )
+        documents = self._documents(hub)
+        await documents.follow()
+        self.checks.add(Check("revisions", self._backend.check, critical=False))
+        parts = Parts(
+            config=config,
+            door=door,
+            documents=documents,
+            fleet=self._backend.fleet,
+            hub=hub,
+            approvals=Approvals(self._key, lasts=config.timeouts.approval, now=self._now),
+            verifier=self._signer.verifier if self._signer is not None else None,
+            health=self.health,
+            requests=self._requests,
+            expose=self.metrics.expose,
+            faults=self.faults,
+            log=self.log,
+            now=self._now,
+        )
+        self._work(documents)
+        self._listen(parts, resources)
+
+    async def on_drain(self) -> None:
+        """End the streams, and answer what is in work."""
+        if self._hub is not None:
+            self._hub.close()
+        if self._listener is not None:
+            await self._listener.end()
+
+    async def on_prepare(self, config: ConfigurationServiceConfig) -> _Rules:
+        """Check a new configuration: principals, roles and keys are taken as it runs.
+
+        Raises:
+            InvalidConfigurationError: It changes what needs a restart.
+            AccessRulesError: Roles and principals contradict each other.
+        """
+        fixed = [
+            name
+            for name in type(config).model_fields
+            if name not in _TAKEN_LIVE and getattr(config, name) != getattr(self.config, name)
+        ]
+        if fixed:
+            raise InvalidConfigurationError(
+                f"{', '.join(fixed)}: this change needs a restart",
+                next_step="Restart the service; until then it serves as it did.",
+            )
+        if self.door is None:
+            raise LifecycleError(f"service {self.name} does not run", next_step="Start it first.")
+        security = await self.door.security.prepare(SecurityConfig(access=rules_of(config)))
+        return _Rules(security, keys_of(config, self._key))
+
+    def on_commit(self, built: _Rules) -> None:
+        """Let the new rules decide from the next request on, for sessions too."""
+        if self.door is not None:
+            self.door.security.commit(built.security)
+            self.door.keys = built.keys
+
+    def _documents(self, hub: Hub) -> Documents:
+        documents: Documents
+
+        def told(key: DocumentKey, revision: Revision) -> None:
+            hub.tell(key, revision)
+            self._requests.serves(str(key), revision.number, len(documents.all()))
+            self.recover(f"document {key}")
+
+        documents = Documents(
+            self._backend,
+            self._known,
+            most=self.config.limits.max_documents,
+            told=told,
+            failed=self._refused,
+            signer=self._signer,
+            metrics=self.managers,
+            logger=self.log,
+            now=self._now,
+        )
+        return documents
+
+    def _refused(self, key: DocumentKey, error: CitadelError) -> None:
+        self.degrade(f"document {key}", self.faults.report(error, f"follow {key}").message)
+
+    def _work(self, documents: Documents) -> None:
+        self.background.keep("news", partial(self._backend.listen, self._heard.set))
+        self.background.keep("follow", partial(self._follow, documents))
+        if self.config.backup is not None:
+            backups = Backups(self.config.backup, documents, self._now)
+            self.background.keep("backup", backups.run)
+
+    async def _follow(self, documents: Documents) -> None:
+        while True:
+            await documents.follow()
+            self.recover("follow")
+            try:
+                async with asyncio.timeout(self.config.timeouts.poll):
+                    await self._heard.wait()
+            except TimeoutError:
+                pass
+            self._heard.clear()
+
+    def _listen(self, parts: Parts, resources: AsyncExitStack) -> None:
+        bound = resources.enter_context(bind(self.config.listen))
+        self.port = bound.getsockname()[1]
+        listener = self._listener = Listener(LargeBodies(build_app(parts)), self.config)
+        resources.push_async_callback(listener.end)
+        listener.begin(bound, self.ask_stop)
+        self.log.info("listening", host=self.config.listen.host, port=self.port)

@@ -1,0 +1,204 @@
+"""Every route asks who it is, what they may do, and puts it on record; errors tell no secrets."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.configuration.test_service_api import GATEWAY, MAIN, with_body
+
+from hxp_enterprise_llm.configuration.audit import AuditLog
+from hxp_enterprise_llm.configuration.service.app import OPEN, build_app
+from hxp_enterprise_llm.core.exceptions import InvalidConfigurationError
+from hxp_enterprise_llm.schemas.access import Permission, Role
+from hxp_enterprise_llm.testing.configuration_service import (
+    ADMINISTRATOR,
+    ServiceUnderTest,
+    known,
+)
+
+CANARY = "canary-7f3a91-canary"
+BODIES: dict[str, Any] = {
+    "apply": {"document": GATEWAY, "reason": "x"},
+    "plan": {"document": GATEWAY},
+    "approve": {"document": GATEWAY},
+    "rollback": {"number": 1, "reason": "x"},
+    "report": {"running": []},
+}
+NARROW = Role(
+    name="limits-reader",
+    permissions=(
+        Permission(actions=("read",), resources=("gateway.main", "gateway.main.limits.*")),
+    ),
+)
+
+
+def routes() -> list[tuple[str, str, str]]:
+    """Return method, path with names filled in, and operation of every route that needs a key."""
+    found = []
+    for path, operations in build_app().openapi()["paths"].items():
+        filled = path.format(kind="gateway", name="main", number="1", replica="gw-1")
+        found += [
+            (method.upper(), filled, str(one["operationId"]).partition("_v1_")[0])
+            for method, one in operations.items()
+            if path not in OPEN
+        ]
+    return found
+
+
+@pytest.fixture
+async def service(tmp_path: Path) -> AsyncIterator[ServiceUnderTest]:
+    settings = known(eve=(), ada=("reader",), nan=("limits-reader",)) | {
+        "roles": (NARROW,),
+        "limits": {"max_body": 16384},
+    }
+    async with ServiceUnderTest(tmp_path, settings=settings) as running:
+        await running.apply(GATEWAY)
+        yield running
+
+
+def records(service: ServiceUnderTest) -> list[tuple[str, str, str, str]]:
+    log = AuditLog(service.state / "audit.jsonl")
+    return [
+        (one.event.actor, one.event.action, one.event.resource, one.event.outcome)
+        for one in log.records()
+        if one.event.action.startswith("configuration.")
+    ]
+
+
+def test_the_walk_finds_all_routes() -> None:
+    assert len(routes()) == 14
+    assert {method for method, _, _ in routes()} == {"GET", "PUT", "POST"}
+
+
+@pytest.mark.parametrize(("method", "path", "operation"), routes())
+async def test_every_route_denies_whoever_has_no_key_or_no_role(
+    service: ServiceUnderTest, method: str, path: str, operation: str
+) -> None:
+    body = BODIES.get(operation)
+    wrong = base64.b64encode(b"citadel:wrong").decode()
+    twice = base64.b64encode(b"ada:wrong").decode()
+    for headers in (
+        {},
+        {"Authorization": f"Basic {wrong}"},
+        {"Authorization": f"Basic {twice}"},
+        {"Authorization": "Basic \xff"},
+        {"Authorization": "Bearer cts_unknown"},
+        {"Authorization": "Digest x"},
+    ):
+        nobody = await service.ask(method, path, body, by=None, headers=headers)
+        assert nobody.status == 401
+        assert nobody.headers["www-authenticate"].startswith("Basic ")
+        assert nobody.body["code"] == "service.unauthenticated"
+    match = {"If-Match": '"1"'}
+    eve = await service.ask(method, path, body, by="eve", headers=match)
+    assert (eve.status, eve.body["code"]) == (403, "security.forbidden")
+    actor, action, _, outcome = records(service)[-1]
+    assert (actor, action, outcome) == ("eve", f"configuration.{operation}", "denied")
+    assert (await service.ask("GET", MAIN)).headers["etag"] == '"1"'
+
+
+async def test_a_reader_looks_and_changes_nothing(service: ServiceUnderTest) -> None:
+    assert (await service.ask("GET", MAIN, by="ada")).status == 200
+    assert (await service.apply(with_body(5000), 1, by="ada")).status == 403
+
+
+async def test_keys_that_somebody_may_not_read_are_left_out(service: ServiceUnderTest) -> None:
+    read = (await service.ask("GET", MAIN, by="nan")).body
+    assert set(read["document"]) == {"limits"}
+    assert read["complete"] is False
+    hidden = await service.ask("GET", MAIN + "/value?path=listen.port", by="nan")
+    assert hidden.status == 403
+    assert "8000" not in json.dumps(hidden.body)
+
+
+async def test_every_call_stands_in_the_audit_log(service: ServiceUnderTest) -> None:
+    await service.ask("GET", MAIN, by="ada")
+    await service.ask("GET", MAIN, by=None)
+    await service.apply(with_body(5000), 1)
+    await service.apply(with_body(6000), 1)
+    await service.ask("GET", "/v1/documents/gateway/other")
+    assert records(service)[2:] == [
+        ("ada", "configuration.read_document", "configuration:gateway.main", "ok"),
+        ("anonymous", "configuration.read_document", "configuration", "denied"),
+        (ADMINISTRATOR, "configuration.apply", "configuration:gateway.main", "begun"),
+        (ADMINISTRATOR, "configuration.apply", "configuration:gateway.main.limits.max_body", "ok"),
+        (ADMINISTRATOR, "configuration.apply", "configuration:gateway.main", "begun"),
+        (ADMINISTRATOR, "configuration.apply", "configuration:gateway.main", "failed"),
+        (ADMINISTRATOR, "configuration.read_document", "configuration:gateway.other", "missing"),
+    ]
+
+
+async def test_what_cannot_be_recorded_is_neither_answered_nor_done(
+    service: ServiceUnderTest,
+) -> None:
+    log = service.state / "audit.jsonl"
+    log.unlink()
+    log.mkdir()
+    read = await service.ask("GET", MAIN)
+    assert (read.status, read.body["code"]) == (500, "audit.broken")
+    assert "document" not in read.body
+    applied = await service.apply(with_body(5000), 1)
+    assert applied.status == 500
+    log.rmdir()
+    assert (await service.ask("GET", MAIN)).headers["etag"] == '"1"'
+
+
+async def test_errors_are_problems_and_hold_nothing_that_was_sent(
+    service: ServiceUnderTest,
+) -> None:
+    wrong = await service.ask("PUT", MAIN, {"document": CANARY, "reason": 5})
+    assert wrong.status == 422
+    assert wrong.body["errors"][0]["path"] == "body.document"
+    broken = await service.ask("PUT", MAIN, b'{"document": ' + CANARY.encode())
+    assert broken.status == 422
+    large = await service.ask("PUT", MAIN, b'"' + CANARY.encode() * 1000 + b'"')
+    assert (large.status, large.body["code"]) == (413, "service.body-too-large")
+    kind = {"content-type": "text/plain"}
+    odd = await service.ask("PUT", MAIN, CANARY.encode(), headers=kind)
+    assert odd.status == 422
+    nowhere = await service.ask("GET", "/v1/nowhere")
+    assert (nowhere.status, nowhere.body["code"]) == (404, "service.no-such-route")
+    method = await service.ask("DELETE", MAIN)
+    assert (method.status, method.body["code"]) == (405, "service.wrong-method")
+    path = await service.ask("GET", f"/v1/documents/gateway/{CANARY.upper()}")
+    assert path.status == 422
+    for answer in (wrong, broken, large, odd, nowhere, method, path):
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.headers["cache-control"] == "no-store"
+        assert CANARY not in json.dumps(answer.body)
+        assert {"type", "title", "status", "detail"} <= set(answer.body)
+        assert answer.body["status"] == answer.status
+
+
+async def test_pages_of_documentation_are_not_served(service: ServiceUnderTest) -> None:
+    for path in ("/docs", "/redoc", "/openapi.json"):
+        assert (await service.ask("GET", path)).status == 404
+
+
+async def test_a_request_keeps_its_correlation_id(service: ServiceUnderTest) -> None:
+    asked = await service.ask("GET", MAIN, headers={"x-request-id": "abc-1"})
+    assert asked.headers["x-request-id"] == "abc-1"
+
+
+async def test_too_many_headers_are_refused(service: ServiceUnderTest) -> None:
+    many = {f"x-{number}": "y" for number in range(70)}
+    assert (await service.ask("GET", MAIN, headers=many)).status == 400
+
+
+async def test_roles_and_keys_are_taken_while_it_runs_and_a_port_is_not(
+    service: ServiceUnderTest,
+) -> None:
+    assert (await service.ask("GET", MAIN, by="eve")).status == 403
+    more = known(eve=("reader",), new=("reader",))
+    await service.service.reload(service.config.model_copy(update=more))
+    assert (await service.ask("GET", MAIN, by="eve")).status == 200
+    assert (await service.ask("GET", MAIN, by="new")).status == 200
+    assert (await service.ask("GET", MAIN, by="ada")).status == 401
+    with pytest.raises(InvalidConfigurationError, match=r"state: .* needs a restart"):
+        await service.service.reload(service.config.model_copy(update={"state": "/elsewhere"}))
+    assert (await service.ask("GET", MAIN, by="eve")).status == 200

@@ -1,0 +1,153 @@
+"""Documents in memory: servers that share a shelf agree, without any socket."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from hxp_enterprise_llm.configuration.revisions import MemoryShelf
+from hxp_enterprise_llm.configuration.secrets.secret import Secret
+from hxp_enterprise_llm.configuration.series import ConfigurationMetrics
+from hxp_enterprise_llm.configuration.service import config
+from hxp_enterprise_llm.configuration.service.document import (
+    OneStep,
+    Order,
+    Proposal,
+    ServedDocument,
+)
+from hxp_enterprise_llm.configuration.service.door import Call, digest, keys_of
+from hxp_enterprise_llm.configuration.service.errors import (
+    PreconditionFailedError,
+    RevisionConflictError,
+)
+from hxp_enterprise_llm.configuration.service.fleet import MemoryFleet, Replica, view
+from hxp_enterprise_llm.configuration.service.kinds import DocumentKey, kinds
+from hxp_enterprise_llm.configuration.service.shared import dsn_of
+from hxp_enterprise_llm.core.exceptions import InvalidConfigurationError
+from hxp_enterprise_llm.schemas.configuration_service import (
+    ConfigurationServiceConfig,
+    DatabaseStore,
+    Running,
+)
+from hxp_enterprise_llm.utilities.logging import get_logger
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+MAIN = DocumentKey("gateway", "main")
+GATEWAY: dict[str, Any] = {"listen": {"port": 8000}, "metrics": {"port": 9101}}
+
+
+def served(shelf: MemoryShelf) -> ServedDocument:
+    return ServedDocument(
+        MAIN,
+        kinds()["gateway"],
+        shelf,
+        signer=None,
+        metrics=ConfigurationMetrics(),
+        logger=get_logger("test"),
+        now=lambda: NOW,
+    )
+
+
+def order(base: int | None, actor: str = "ann") -> Order:
+    def judge(_: Proposal) -> str | None:
+        return None
+
+    return Order(actor, "a test", base, judge)
+
+
+@pytest.mark.feature("CU-04")
+async def test_two_servers_on_one_shelf_come_to_the_same_revision() -> None:
+    shelf = MemoryShelf()
+    one, two = served(shelf), served(shelf)
+    await one.apply(GATEWAY, order(0))
+    assert await two.follow(1)
+    assert not await two.follow(1)
+    assert two.revision == one.revision
+    await two.apply({**GATEWAY, "credential": "other"}, order(1, "bob"))
+    with pytest.raises(PreconditionFailedError, match="revision 2 serves"):
+        await one.apply(GATEWAY, order(1))
+    assert one.revision == two.revision
+    assert one.snapshot.config.credential == "other"
+    assert len(shelf.records) == 2
+
+
+async def test_a_shelf_takes_only_the_next_record() -> None:
+    shelf = MemoryShelf()
+    step = OneStep(shelf)
+    step.expected = 1
+    with pytest.raises(RevisionConflictError, match="revision 2"):
+        await step.add({1: b"{}"})
+    step.expected = 0
+    assert await step.add({1: b"{}"})
+    with pytest.raises(RevisionConflictError):
+        await step.add({1: b"{}"})
+
+
+async def test_a_revision_of_a_newer_program_is_refused_once_and_the_old_one_serves() -> None:
+    shelf = MemoryShelf()
+    one, two = served(shelf), served(shelf)
+    await one.apply(GATEWAY, order(0))
+    await two.follow(1)
+    newer = {**one.snapshot.document, "of-a-newer-program": 1}
+    two._step.expected = 1
+    await two.revisions.append(newer, actor="ann", reason="x")
+    with pytest.raises(Exception, match="of-a-newer-program"):
+        await one.follow(2)
+    assert not await one.follow(2)
+    assert one.revision is not None
+    assert one.revision.number == 1
+
+
+async def test_the_fleet_says_who_is_silent_and_behind() -> None:
+    fleet = MemoryFleet()
+    running = (Running(kind="gateway", name="main", number=1, id="a" * 64),)
+    await fleet.report(Replica("gw-2", "gw", running, NOW))
+    await fleet.report(Replica("gw-1", "gw", (), NOW - timedelta(days=8)))
+    old, new = await fleet.all()
+    late = view(old, {}, NOW, 60)
+    assert (late.replica, late.silent, late.behind) == ("gw-1", True, ())
+    assert not view(new, {MAIN: "a" * 64}, NOW, 60).behind
+    assert view(new, {MAIN: "b" * 64}, NOW, 60).behind == ("gateway/main",)
+    await fleet.forget(NOW - timedelta(days=7))
+    assert [one.name for one in await fleet.all()] == ["gw-2"]
+
+
+def test_the_first_administrator_and_others_have_keys() -> None:
+    service = ConfigurationServiceConfig.model_validate(
+        {"environment": "test", "keys": [{"principal": "ada", "sha256": "0" * 64}]}
+    )
+    keys = keys_of(service, Secret("k"))
+    assert keys == {"citadel": (digest("k"),), "ada": ("0" * 64,)}
+
+
+def test_a_database_is_named_without_its_password() -> None:
+    store = DatabaseStore(kind="postgres", host="10.0.0.5", user="u", database="d")
+    assert dsn_of(store) == "postgresql://u@10.0.0.5:5432/d"
+    local = store.model_copy(update={"host": "/run/postgresql"})
+    assert dsn_of(local) == "postgresql://u@/d?host=/run/postgresql&port=5432"
+
+
+@pytest.mark.parametrize("environ", [{}, {"CREDENTIALS_DIRECTORY": "/nonexistent"}])
+def test_a_missing_credential_says_where_to_put_it(environ: Mapping[str, str]) -> None:
+    with pytest.raises(InvalidConfigurationError, match="credential key is missing"):
+        config.credential("key", environ)
+
+
+def test_servers_with_one_signing_credential_sign_with_one_key(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "signing").write_text("a signing secret of a test")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    service = ConfigurationServiceConfig(environment="test", signing="signing")
+    one, two = config.signer_of(service), config.signer_of(service)
+    assert one is not None
+    assert two is not None
+    assert two.verify("a" * 64, one.sign("a" * 64))
+    assert config.signer_of(service.model_copy(update={"signing": None})) is None
+
+
+def test_a_call_starts_undecided() -> None:
+    assert Call.__dataclass_fields__["decided"].default is False
