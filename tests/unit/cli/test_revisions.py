@@ -25,10 +25,10 @@ def records(world: World) -> list[Path]:
 
 @pytest.fixture
 def applied(world: World) -> World:
-    """Bring `demo` up twice: with one worker, then with two."""
+    """Bring `demo` up twice: with one time for requests, then with another."""
     world.citadel("up", "demo")
-    edit(world, "workers: 1}", "workers: 2} # more")
-    world.citadel("up", "demo", "--reason", "one was busy")
+    edit(world, "workers: 1}", "workers: 1, timeout: 200} # less")
+    world.citadel("up", "demo", "--reason", "300 was long")
     return world
 
 
@@ -36,12 +36,12 @@ def applied(world: World) -> World:
 def test_up_keeps_a_revision_with_actor_and_reason(applied: World) -> None:
     newest, oldest = applied.document("config", "history", "demo")
     assert (oldest["number"], oldest["reason"]) == (1, "citadel up")
-    assert (newest["number"], newest["reason"]) == (2, "one was busy")
+    assert (newest["number"], newest["reason"]) == (2, "300 was long")
     assert newest["actor"] == f"person:{getpass.getuser()}"
     assert newest["parent"] == oldest["hash"]
     shown = applied.citadel("config", "history", "demo").splitlines()
     assert [line.split()[0] for line in shown] == ["revision", "2", "1"]
-    assert shown[1].endswith("one was busy")
+    assert shown[1].endswith("300 was long")
     assert len(applied.citadel("config", "history", "demo", "--limit", "1").splitlines()) == 2
 
 
@@ -74,8 +74,8 @@ def test_a_history_that_was_tampered_with_is_told_by_up_and_refused_by_the_other
     applied: World,
 ) -> None:
     newest = records(applied)[-1]
-    newest.write_bytes(newest.read_bytes().replace(b"one was busy", b"somebody else"))
-    edit(applied, "workers: 2", "workers: 3")
+    newest.write_bytes(newest.read_bytes().replace(b"300 was long", b"somebody els"))
+    edit(applied, "timeout: 200", "timeout: 250")
     assert applied.citadel("up", "demo")
     for words in (["history", "demo"], ["diff", "demo", "2"], ["rollback", "demo", "2", "--yes"]):
         error = applied.document("config", *words, code=3)["error"]
@@ -95,12 +95,12 @@ def test_up_says_when_no_revision_could_be_kept(
 
 @pytest.mark.feature("CH-03")
 def test_diff_shows_what_differs_with_its_effect(applied: World) -> None:
-    path = "infrastructure_services.api_gateway.workers"
+    path = "infrastructure_services.api_gateway.timeout"
     assert applied.citadel("config", "diff", "demo", "1", "2", code=2) == (
-        f"{path}: 1 → 2 (drain)\n"
+        f"{path}: 300.0 → 200.0 (drain)\n"
     )
     (change,) = applied.document("config", "diff", "demo", "1", code=2)
-    assert change == {"path": path, "old": 1, "new": 2, "effect": "drain", "secret": False}
+    assert change == {"path": path, "old": 300.0, "new": 200.0, "effect": "drain", "secret": False}
     assert applied.citadel("config", "diff", "demo", "2") == "nothing differs\n"
     assert applied.document("config", "diff", "demo", "file", "2") == []
 
@@ -115,10 +115,12 @@ def test_diff_of_what_is_no_revision_is_refused(applied: World) -> None:
 @pytest.mark.feature("CM-02", "CH-03")
 def test_rollback_writes_the_file_as_it_was_and_up_makes_it_a_revision(applied: World) -> None:
     shown = applied.citadel("config", "rollback", "demo", "1", "--yes")
-    assert "-  api_gateway: {workers: 2} # more\n+  api_gateway: {workers: 1}\n" in shown
+    assert (
+        "-  api_gateway: {workers: 1, timeout: 200} # less\n+  api_gateway: {workers: 1}\n" in shown
+    )
     assert "next  citadel plan demo · citadel up demo" in shown
     assert "workers: 1}" in applied.file.read_text()
-    applied.citadel("up", "demo", "--reason", "two were too many")
+    applied.citadel("up", "demo", "--reason", "200 is too short")
     newest, _, oldest = applied.document("config", "history", "demo")
     assert (newest["number"], newest["id"]) == (3, oldest["id"])
 
@@ -177,7 +179,7 @@ def test_what_an_extended_file_changes_all_the_same_is_told(
     base.write_text("schema: 1\nstate: {}\n")
     edit(applied, "schema: 1", "schema: 1\nextends: base")
     applied.citadel("up", "demo")
-    edit(applied, "workers: 2", "workers: 3")
+    edit(applied, "timeout: 200", "timeout: 250")
     base.write_text("performance_targets: {storage: {read_latency_ms: 3}}\n")
     assert run(["config", "rollback", "demo", "3", "--yes"]) == 0
     told = capsys.readouterr().err
@@ -222,5 +224,5 @@ def test_another_file_of_the_same_name_has_no_say_in_the_history(
 
 def test_the_document_of_a_revision_is_what_was_applied(applied: World) -> None:
     record = json.loads(records(applied)[0].read_text())
-    assert record["document"]["infrastructure_services"]["api_gateway"]["workers"] == 1
+    assert record["document"]["infrastructure_services"]["api_gateway"]["timeout"] == 300
     assert record["source"].startswith("# The environment of the tests")
