@@ -10,6 +10,7 @@ from hxp_enterprise_llm.configuration.rules.registry import REGISTRY, Finding, R
 MODULES = (
     "documents",
     "arguments",
+    "reach",
     "variables",
     "hosts",
     "memory",

@@ -48,6 +48,9 @@ NEVER = {
     "worker_cls": "it loads code by name into the engine",
     "scheduler_cls": "it loads code by name into the engine",
     "model_class_overrides": "it loads code by name into the engine",
+    "logging_config": "it loads code by name into the engine",
+    "log_config_file": "it loads code by name into the engine",
+    "tool_server": "answers would call tools of other servers",
     "trust_request_chat_template": "callers could send templates, which are programs",
     "trust_request_mm_kwargs": "callers could change how the engine reads their files",
     "enable_log_requests": "prompts would be in the journal",
@@ -92,7 +95,8 @@ _WANTED = {
 }
 
 
-def _arguments(subject: Subject) -> Iterator[tuple[tuple[str, ...], str, Any]]:
+def engine_arguments(subject: Subject) -> Iterator[tuple[tuple[str, ...], str, Any]]:
+    """Yield every argument of every model with its path and value."""
     for name, model in subject.environment.models.items():
         for argument, value in model.engine.items():
             yield ("models", name, "engine", argument), argument, value
@@ -111,7 +115,7 @@ def plain(argument: str) -> str:
 )
 def set_by_role(subject: Subject) -> Iterator[Finding]:
     """Find arguments that the role sets."""
-    for path, argument, _ in _arguments(subject):
+    for path, argument, _ in engine_arguments(subject):
         source = ROLE_SETS.get(plain(argument))
         if source is not None:
             yield Finding(
@@ -128,7 +132,7 @@ def set_by_role(subject: Subject) -> Iterator[Finding]:
 def unknown(subject: Subject) -> Iterator[Finding]:
     """Find arguments that vLLM's parser does not have."""
     known = snapshot()
-    for path, argument, _ in _arguments(subject):
+    for path, argument, _ in engine_arguments(subject):
         if argument in known.flags or plain(argument) in ROLE_SETS | NEVER:
             continue
         near = plain(argument)
@@ -148,7 +152,7 @@ def unknown(subject: Subject) -> Iterator[Finding]:
 def wrong_type(subject: Subject) -> Iterator[Finding]:
     """Find arguments whose value vLLM's parser would refuse."""
     known = snapshot().flags
-    for path, argument, value in _arguments(subject):
+    for path, argument, value in engine_arguments(subject):
         flag = known.get(argument)
         if flag is None or value is None or argument in ROLE_SETS | NEVER:
             continue
@@ -195,7 +199,7 @@ def _wanted(argument: str, flag: Flag) -> str:
 def _is_json(text: str) -> bool:
     try:
         json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return True
 
@@ -209,7 +213,7 @@ def _is_json(text: str) -> bool:
 def out_of_bounds(subject: Subject) -> Iterator[Finding]:
     """Find numbers that no engine can work with."""
     message = "the number is out of bounds."
-    for path, argument, value in _arguments(subject):
+    for path, argument, value in engine_arguments(subject):
         number = _number(value)
         if number is None or (argument == "max_model_len" and number == -1):
             continue
@@ -269,7 +273,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 )
 def never_flags(subject: Subject) -> Iterator[Finding]:
     """Find arguments that are never allowed."""
-    for path, argument, value in _arguments(subject):
+    for path, argument, value in engine_arguments(subject):
         reason = NEVER.get(plain(argument))
         if reason is not None and value is not False:
             yield Finding(path, f"this argument is never allowed: {reason}.", "Remove it.")

@@ -31,6 +31,7 @@ _CATEGORIES: Mapping[str, Category] = {
     "C105": Category.SECURITY,
     "C106": Category.SECURITY,
     "C107": Category.SECURITY,
+    "C110": Category.SECURITY,
     "C20": Category.DEPENDENCY,
     "C202": Category.CONSISTENCY,
     "C203": Category.SECURITY,

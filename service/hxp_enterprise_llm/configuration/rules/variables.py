@@ -15,11 +15,37 @@ NEVER = {
     "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "callers could load adapters by path",
     "VLLM_DEBUG_LOG_API_SERVER_RESPONSE": "answers would be in the journal",
     "VLLM_DEBUG_DUMP_PATH": "it writes what requests hold to the disk",
+    "VLLM_TRACE_FUNCTION": "it writes every call of the engine to the disk",
+    "VLLM_MODEL_REDIRECT_PATH": "it takes other weights than the file says",
+    "VLLM_LORA_RESOLVER_CACHE_DIR": "callers could load adapters by name",
+    "VLLM_LORA_RESOLVER_HF_REPO_LIST": "callers could load adapters by name",
+    "VLLM_USE_RUST_FRONTEND": "it starts another server, whose paths the proxy does not know",
+    "VLLM_RUST_FRONTEND_PATH": "it starts another program in the engine's place",
+    "VLLM_PLUGINS": "it loads code by name into the engine",
+    "VLLM_LOGGING_CONFIG_PATH": "it loads code by name into the engine",
+    "VLLM_NCCL_SO_PATH": "it loads code by path into the engine",
+    "VLLM_CUDART_SO_PATH": "it loads code by path into the engine",
+    "LD_LIBRARY_PATH": "it loads code by path into the engine",
     "LD_PRELOAD": "it loads code by path into the engine",
     "PYTHONPATH": "it loads code by path into the engine",
 }
+# Of the libraries that `_OTHER` lets through: what loads code, and where their sockets are bound.
+_NEVER_OF_LIBRARIES = (
+    (
+        re.compile(r"\w+(_PLUGINS?|_LIB|_SO_PATH|INJECTION(32|64)_PATH|_CONF_FILE|_CACHE_DIR)"),
+        "it loads code by path into the engine",
+    ),
+    (
+        re.compile(r"\w+(_IFNAME|_NET_DEVICES|_HOST|_HOSTNAME|_IPS?|_ADDR|_COMM_ID)"),
+        "a part of the engine would listen beyond loopback",
+    ),
+)
 ROLE_SETS = frozenset(
     {
+        "GLOO_SOCKET_IFNAME",
+        "NCCL_SOCKET_IFNAME",
+        "VLLM_PORT",
+        "VLLM_HTTP_TIMEOUT_KEEP_ALIVE",
         "VLLM_NO_USAGE_STATS",
         "VLLM_DO_NOT_TRACK",
         "DO_NOT_TRACK",
@@ -58,7 +84,7 @@ def _variables(subject: Subject) -> Iterator[tuple[tuple[str, ...], str]]:
 def never_variables(subject: Subject) -> Iterator[Finding]:
     """Find variables that are never allowed."""
     for path, variable in _variables(subject):
-        reason = NEVER.get(variable)
+        reason = _never(variable)
         if reason is not None:
             yield Finding(path, f"this variable is never allowed: {reason}.", "Remove it.")
 
@@ -90,7 +116,7 @@ def unknown_variables(subject: Subject) -> Iterator[Finding]:
     """Find variables that vLLM does not read, and those of the role."""
     known = snapshot().environment
     for path, variable in _variables(subject):
-        if variable in NEVER or _SECRET.search(variable.upper()):
+        if _never(variable) or _SECRET.search(variable.upper()):
             continue
         if variable in ROLE_SETS:
             yield Finding(path, "the role sets this variable itself.", "Remove it.")
@@ -100,4 +126,12 @@ def unknown_variables(subject: Subject) -> Iterator[Finding]:
 
 
 def _is_allowed(variable: str) -> bool:
-    return variable not in NEVER and variable not in ROLE_SETS and not _SECRET.search(variable)
+    return not (_never(variable) or variable in ROLE_SETS or _SECRET.search(variable))
+
+
+def _never(variable: str) -> str | None:
+    """Return why a variable is never allowed; None for one that may be."""
+    if variable in ROLE_SETS:
+        return None
+    of_libraries = (reason for form, reason in _NEVER_OF_LIBRARIES if form.fullmatch(variable))
+    return NEVER.get(variable) or next(of_libraries, None)

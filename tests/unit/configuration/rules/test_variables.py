@@ -72,3 +72,43 @@ def test_no_variable_is_proposed_that_is_itself_refused(judge: Judge, variable: 
     proposed = problem.fix.removeprefix("Did you mean ").removesuffix("?")
     if proposed != "Remove it.":
         assert judge(variables(**{proposed: "1"})) == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "reason"),
+    [
+        ("NCCL_NET_PLUGIN", "loads code"),
+        ("CUDA_INJECTION64_PATH", "loads code"),
+        ("HSA_TOOLS_LIB", "loads code"),
+        ("TORCHINDUCTOR_CACHE_DIR", "loads code"),
+        ("VLLM_NIXL_SIDE_CHANNEL_HOST", "listen beyond loopback"),
+        ("VLLM_LOOPBACK_IP", "listen beyond loopback"),
+        ("VLLM_DP_MASTER_IP", "listen beyond loopback"),
+        ("NCCL_COMM_ID", "listen beyond loopback"),
+    ],
+)
+def test_libraries_are_not_told_to_load_code_or_to_listen_elsewhere(
+    judge: Judge, variable: str, reason: str
+) -> None:
+    (problem,) = judge(variables(**{variable: "1"}))
+    assert problem.code == "C106"
+    assert reason in problem.message
+
+
+# What a site may set otherwise than the role does: none of it opens the engine.
+TUNED = {
+    "MALLOC_ARENA_MAX",
+    "PYTHONDONTWRITEBYTECODE",
+    "VLLM_LOGGING_COLOR",
+    "VLLM_MAX_N_SEQUENCES",
+}
+
+
+def test_no_guard_that_the_role_sets_can_be_undone(judge: Judge) -> None:
+    from hxp_enterprise_llm.orchestration.resolvers import vllm
+
+    guards = set(vllm._ENVIRONMENT) - TUNED
+    assert {"GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME", "VLLM_HOST_IP"} <= guards
+    for variable in guards:
+        (problem,) = judge(variables(**{variable: "eth0"}))
+        assert problem.message == "the role sets this variable itself."
