@@ -19,12 +19,15 @@ from hxp_enterprise_llm.configuration.sources.standard import standard_sources
 from tests.unit.configuration.sample import Sample
 
 async def main():
-    began = time.perf_counter()
-    manager = ConfigurationManager(
-        Sample, standard_sources(Sample, config_path=Path(sys.argv[1]), environ={})
-    )
-    await manager.load()
-    took = time.perf_counter() - began
+    # The best of several: other processes of the machine are no part of a load.
+    took = float("inf")
+    for _ in range(5):
+        began = time.perf_counter()
+        manager = ConfigurationManager(
+            Sample, standard_sources(Sample, config_path=Path(sys.argv[1]), environ={})
+        )
+        await manager.load()
+        took = min(took, time.perf_counter() - began)
     for _ in range(100):
         await manager.reload(reason="again", actor="ann")
     keys = len(manager.explain())

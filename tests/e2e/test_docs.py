@@ -53,3 +53,38 @@ def test_a_command_of_the_docs_runs(live: Live, command: str) -> None:
         check=False, stdin=subprocess.DEVNULL, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def as_one_script(script: str) -> str:
+    """Run a script in a shell of a user who has set nothing."""
+    clean = {"HOME": os.environ["HOME"], "PATH": os.defpath}
+    kept = {key: os.environ[key] for key in ("XDG_CACHE_HOME",) if key in os.environ}
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script], cwd=CHECKOUT, env=clean | kept,
+        capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_readme_s_block_on_pulumi_ansible_and_clients_runs_as_one_script(live: Live) -> None:
+    there = str(live.file.relative_to(CHECKOUT))
+    blocks = [body for _, body in FENCE.findall((CHECKOUT / "README.md").read_text())]
+    (block,) = (body for body in blocks if body.startswith('eval "$('))
+    script = block.replace("stacks/environments/local.yaml", there)
+    script = script.replace(" env local", f" env {there}").replace("-s local", f"-s {live.name}")
+    shown = as_one_script(script)
+    for program in ('"object":"list"', '"id":"tiny"', "Resources:", "PLAY RECAP"):
+        assert program in shown
+
+
+def test_pulumi_previews_and_brings_up_a_stack_by_its_name_alone(live: Live) -> None:
+    there = live.file.relative_to(CHECKOUT)
+    shown = as_one_script(f"""
+        eval "$(.venv/bin/citadel env {there})"
+        pulumi preview -s {live.name} --expect-no-changes
+        pulumi up -s {live.name} --yes --expect-no-changes
+        pulumi stack output fleet -s {live.name} --json
+    """)
+    assert '"environment": "test"' in shown
+    assert live.ask().status == 200

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -164,22 +165,45 @@ def test_two_ups_at_once_one_is_refused_with_the_holder_s_name(live: Live) -> No
 
 
 def test_a_bad_engine_flag_is_refused_before_anything_is_touched(edited: Live) -> None:
-    assert edited.ask().status == 200
+    process = engine_process(edited)
     with changed(edited) as document:
         document["models"]["tiny"]["engine"]["max_modle_len"] = 128
-    refused = edited.citadel("up", code=3)
+    with asked_throughout(edited) as statuses:
+        refused = edited.citadel("up", code=3)
     assert "max_model_len" in refused.stdout + refused.stderr
-    assert edited.ask().status == 200
+    assert engine_process(edited) == process
+    assert set(statuses) == {200}
 
 
-def test_an_engine_that_cannot_start_is_put_back(edited: Live) -> None:
-    # The tiny model has 600 tokens in its vocabulary; vLLM itself refuses this length at start.
-    before = edited.file.read_text()
+def test_a_flag_that_vllm_refuses_leaves_the_running_engine_answering(edited: Live) -> None:
+    before, process = edited.file.read_text(), engine_process(edited)
     with changed(edited) as document:
+        # More than the model's own length: vLLM's judge on the host says no.
         document["models"]["tiny"]["engine"]["max_model_len"] = 1000000
+    with asked_throughout(edited) as statuses:
+        failed = edited.citadel("up", code=1)
+    assert "max_model_len" in failed.stdout + failed.stderr
+    assert engine_process(edited) == process
+    assert len(statuses) > 3
+    assert set(statuses) == {200}
+    edited.file.write_text(before)
+    edited.citadel("up")
+    assert engine_process(edited) == process
+
+
+def test_an_engine_that_dies_at_start_is_put_back_and_serves_again(edited: Live) -> None:
+    before, process = edited.file.read_text(), engine_process(edited)
+    applied = edited.ssh("llm-1", "cat", "/opt/citadel/vllm/current/tiny.yaml")
+    with changed(edited) as document:
+        # Half of what one request of 512 tokens needs: only a starting engine finds that out.
+        document["models"]["tiny"]["engine"]["kv_cache_memory_bytes"] = "256K"
     failed = edited.citadel("up", code=1)
-    assert "vllm" in failed.stdout + failed.stderr
-    wait_until(lambda: edited.ask().status == 200, "the engine answers again", seconds=300)
+    assert "citadel-vllm@tiny.service" in failed.stdout + failed.stderr
+    assert "Everything was put back as it was" in failed.stdout + failed.stderr
+    assert edited.ssh("llm-1", "cat", "/opt/citadel/vllm/current/tiny.yaml") == applied
+    # The gateway looks every few seconds; the engine itself serves when `up` has ended.
+    wait_until(lambda: edited.ask().status == 200, "the gateway sees the engine", seconds=20)
+    assert engine_process(edited) not in (process, 0)
     edited.file.write_text(before)
     edited.citadel("up")
 
@@ -226,6 +250,33 @@ def changed(live: Live) -> Iterator[dict[str, Any]]:
     document = yaml.safe_load(live.file.read_text())
     yield document
     live.file.write_text(yaml.safe_dump(document))
+
+
+def engine_process(live: Live) -> int:
+    """Return the main process of the tiny model's engine; 0 where none runs."""
+    show = ("systemctl", "show", "-p", "MainPID", "--value", "citadel-vllm@tiny.service")
+    return int(live.ssh("llm-1", *show))
+
+
+@contextmanager
+def asked_throughout(live: Live) -> Iterator[list[int]]:
+    """Ask without a pause while the block runs; the statuses are whole after it, 0: no answer."""
+    statuses, ended = [live.ask().status], threading.Event()
+
+    def ask() -> None:
+        while not ended.is_set():
+            try:
+                statuses.append(live.ask().status)
+            except OSError:
+                statuses.append(0)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield statuses
+    finally:
+        ended.set()
+        thread.join()
 
 
 def remove_host(live: Live, host: str) -> None:

