@@ -11,10 +11,12 @@ import yaml
 from hxp_enterprise_llm.configuration.effects import leaves
 from hxp_enterprise_llm.configuration.rules import REGISTRY
 from hxp_enterprise_llm.configuration.rules.categories import Category
+from hxp_enterprise_llm.configuration.sources.secrets import secret_paths
 from hxp_enterprise_llm.configuration.validation import ConfigurationValidator
 from hxp_enterprise_llm.schemas.environment import Environment
 from hxp_enterprise_llm.schemas.infrastructure_services import Configuration
 from hxp_enterprise_llm.schemas.performance_targets import ConfigurationTargets
+from hxp_enterprise_llm.schemas.provider import LocalProvider, SshProvider
 
 # Names in maps whose keys are names, and the keys of provider ssh.
 NAMES = {"hosts": "llm-1", "models": "small"}
@@ -83,3 +85,33 @@ def test_every_rule_belongs_to_one_category() -> None:
     assert all(by_category)
     assert sorted(rule.id for rules in by_category for rule in rules) == sorted(REGISTRY)
     assert [rule.id for rule in ConfigurationValidator.rules()] == sorted(REGISTRY)
+
+
+@pytest.mark.feature("CS-06")
+@pytest.mark.parametrize("path", list(secret_paths(Environment)), ids=".".join)
+def test_a_key_of_a_secret_takes_a_reference_and_no_value(
+    path: tuple[str, ...], tmp_path: Path
+) -> None:
+    found = {}
+    for value in ("canary-value", "env:NAME"):
+        document = wrong_at(path)
+        at = document
+        for key in path[:-1]:
+            at = at[key]
+        at[path[-1]] = value
+        file = tmp_path / "a.yaml"
+        file.write_text(yaml.safe_dump(document))
+        verdict = ConfigurationValidator().validate(str(file))
+        found[value] = [item for item in verdict.findings if item.path == path]
+    assert [item.code for item in found["canary-value"]] == ["C006"]
+    assert "canary" not in str(found["canary-value"][0])
+    assert not [item for item in found["env:NAME"] if item.code == "C006"]
+
+
+@pytest.mark.feature("CS-06")
+def test_environments_have_models_of_their_own_kind() -> None:
+    local, onprem = ConfigurationValidator().validate_all(["local", "onprem"])
+    assert local.loaded is not None
+    assert onprem.loaded is not None
+    assert isinstance(local.loaded.environment.provider, LocalProvider)
+    assert isinstance(onprem.loaded.environment.provider, SshProvider)

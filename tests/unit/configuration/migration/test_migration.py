@@ -61,6 +61,7 @@ def test_the_corpus_has_files_of_every_version() -> None:
     assert versions == set(range(CURRENT + 1))
 
 
+@pytest.mark.feature("CS-06", "CM-01")
 def test_the_newest_version_is_the_models_and_has_a_step() -> None:
     schema = Environment.model_json_schema()["properties"]["schema"]
     assert schema["const"] == CURRENT == ConfigurationMigrator().current == len(STEPS)
