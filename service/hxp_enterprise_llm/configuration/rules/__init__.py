@@ -14,6 +14,7 @@ MODULES = (
     "variables",
     "hosts",
     "memory",
+    "paths",
     "ports",
     "listeners",
     "names",

@@ -38,6 +38,7 @@ _CATEGORIES: Mapping[str, Category] = {
     "C207": Category.CONSISTENCY,
     "C21": Category.PERFORMANCE,
     "C22": Category.DEPENDENCY,
+    "C23": Category.CONSISTENCY,
     "C30": Category.CONSISTENCY,
     "C31": Category.SECURITY,
     "C32": Category.CONSISTENCY,
