@@ -81,7 +81,10 @@ class FileShelf:
         with self._reporting("read"):
             if not self.folder.exists():
                 return []
-            return [int(path.stem) for path in self.folder.glob("*.json") if path.stem.isdigit()]
+            stems = [path.stem for path in self.folder.glob("*.json")]
+        # Only names as they are given here: what cannot be read back is none of ours.
+        numbers = [int(stem) for stem in stems if stem.isdecimal() and stem.isascii()]
+        return [number for number in numbers if self._path(number).stem in stems]
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

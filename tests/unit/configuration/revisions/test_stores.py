@@ -71,9 +71,11 @@ async def test_reading_an_empty_history_makes_no_folder(tmp_path: Path) -> None:
 
 
 async def test_other_files_of_the_folder_are_no_revisions(tmp_path: Path) -> None:
-    (tmp_path / "notes.json").write_text("{}")
+    for name in ("notes.json", "9.json", "0.json", "²²²²²²²².json"):
+        (tmp_path / name).write_text("{}")
     store = Revisions(FileShelf(tmp_path))
-    assert (await store.append({}, actor="ann", reason="x")).number == 1
+    for number in (1, 2):
+        assert (await store.append({}, actor="ann", reason="x")).number == number
 
 
 async def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
