@@ -4,10 +4,10 @@ citadel := .venv/bin/citadel
 python := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help up down check test bench features coverage requirements generate format bootstrap
+.PHONY: help up down check test bench bench-config features coverage requirements generate format bootstrap
 
 help: ## Show this list.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 bootstrap: ## Debian packages, uv and the locked Python environment (done by the others).
 	@tools/bootstrap
@@ -25,17 +25,20 @@ check: bootstrap ## Lint, types, unit tests, generated files fresh; under a minu
 	@.venv/bin/ruff format --check --quiet .
 	@.venv/bin/mypy --no-error-summary
 	@$(python) -m hxp_enterprise_llm.configuration.generate --check
-	@$(python) tools/features.py >/dev/null
-	@$(python) -m pytest -q tests/unit
+	@$(python) -m pytest -q -n auto --dist worksteal tests/unit
 
 test: check ## Every layer on real engines, hosts and daemons.
+	@$(python) tools/features.py >/dev/null
 	@$(python) -m pytest tests --ignore=tests/unit
 
 bench: bootstrap ## Measure the figures of docs/benchmarks.md.
 	@$(python) tests/bench/run.py $(if $(COLD),--cold)
 
+bench-config: bootstrap ## Measure the configuration library beside its peers.
+	@$(python) tests/bench/run.py --config
+
 coverage: bootstrap ## Lines and branches of the library that unit tests reach.
-	@$(python) -m pytest -q tests/unit --cov --cov-report=term
+	@$(python) -m pytest -q -n auto --dist worksteal tests/unit --cov --cov-report=term
 
 requirements: bootstrap ## Export what uv.lock pins as requirements.txt, for those who need one.
 	@$(dir $(python))uv export --locked --quiet --no-emit-project --no-dev --all-extras --output-file build/requirements.txt
