@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 import json
 import re
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from hxp_enterprise_llm.cli.main import run
+from hxp_enterprise_llm.configuration.revisions.local import local_revisions
 from hxp_enterprise_llm.testing.world import World
 
 
@@ -170,6 +172,24 @@ def test_a_revision_that_is_not_valid_any_more_leaves_the_file_as_it_is(applied:
     error = applied.document("config", "rollback", "demo", "3", "--yes", code=3)["error"]
     assert error["findings"][0]["code"] == "C005"
     assert applied.file.read_text() == before
+
+
+def test_a_lost_file_stays_lost_when_its_revision_is_not_valid_any_more(applied: World) -> None:
+    base = applied.file.with_name("base.yaml")
+    base.write_text("schema: 1\n")
+    edit(applied, "schema: 1", "schema: 1\nextends: base")
+    applied.citadel("up", "demo")
+    applied.file.unlink()
+    base.unlink()
+    applied.citadel("config", "rollback", str(applied.file), "3", "--yes", code=3)
+    assert not applied.file.exists()
+
+
+def test_a_revision_that_came_from_no_file_is_not_written_to_one(applied: World) -> None:
+    store = local_revisions(records(applied)[0].parents[1])
+    asyncio.run(store.append({"schema": 1}, actor="ann", reason="by a service"))
+    error = applied.document("config", "rollback", "demo", "3", "--yes", code=3)["error"]
+    assert error["message"] == "revision 3 came from no file"
 
 
 def test_what_an_extended_file_changes_all_the_same_is_told(

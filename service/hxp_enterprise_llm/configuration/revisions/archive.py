@@ -41,7 +41,9 @@ def unpacked(archive: bytes) -> dict[int, bytes]:
         digest = str(head["sha256"])
     except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError):
         raise _refused("is no backup of revisions, or is damaged") from None
-    if not known or version != VERSION:
+    if not known:
+        raise _refused("is a backup of something else")
+    if version != VERSION:
         raise _refused(f"is of version {version}; this citadel knows version {VERSION}")
     same = hmac.compare_digest(hashlib.sha256(b"\n".join(lines)).hexdigest(), digest)
     if count != len(lines) or not same:

@@ -14,6 +14,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "gateway": ("vllm",),
     "postgres": (),
     "redis": (),
+    "configuration": ("postgres",),
     "exporters": ("postgres", "redis"),
     "prometheus": (),
     "alertmanager": ("prometheus",),

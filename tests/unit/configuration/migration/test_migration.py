@@ -308,6 +308,15 @@ def test_other_forms_than_yaml_are_read_and_not_rewritten(
         migrator.plan(file)
 
 
+def test_a_file_that_says_no_version_is_left_to_the_one_that_it_extends(
+    migrator: FileMigrator, tmp_path: Path
+) -> None:
+    file = tmp_path / "site.yaml"
+    file.write_text("extends: base\nhosts: {}\n")
+    plan = migrator.plan(file)
+    assert (plan.changed, plan.new) == (False, file.read_text())
+
+
 def test_a_file_that_cannot_be_read_is_told_with_its_line(
     migrator: FileMigrator, tmp_path: Path
 ) -> None:

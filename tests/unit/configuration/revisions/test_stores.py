@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.unit.configuration.revisions.contract import Overwrite, RevisionContract
@@ -76,6 +80,37 @@ async def test_other_files_of_the_folder_are_no_revisions(tmp_path: Path) -> Non
     store = Revisions(FileShelf(tmp_path))
     for number in (1, 2):
         assert (await store.append({}, actor="ann", reason="x")).number == number
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"version": 2}, "is of version 2; this citadel knows version 1"),
+        ({"format": "other"}, "is a backup of something else"),
+        ({"sha256": "0" * 64}, "is damaged: its checksum is another"),
+        ({"count": 2}, "is damaged: its checksum is another"),
+    ],
+)
+async def test_a_backup_that_says_something_else_is_refused(
+    change: dict[str, Any], said: str
+) -> None:
+    store = Revisions(MemoryShelf())
+    await store.append({"a": 1}, actor="ann", reason="x")
+    head, *lines = gzip.decompress(await store.backup()).split(b"\n")
+    other = json.dumps(json.loads(head) | change).encode()
+    with pytest.raises(RevisionError, match=said):
+        await Revisions(MemoryShelf()).restore(gzip.compress(b"\n".join([other, *lines])))
+
+
+async def test_a_restore_that_another_writer_overtakes_is_told(tmp_path: Path) -> None:
+    class Overtaken(MemoryShelf):
+        async def add(self, records: Mapping[int, bytes]) -> bool:
+            return False
+
+    store = Revisions(MemoryShelf())
+    await store.append({"a": 1}, actor="ann", reason="x")
+    with pytest.raises(RevisionError, match="memory was written at the same time"):
+        await Revisions(Overtaken()).restore(await store.backup())
 
 
 async def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
