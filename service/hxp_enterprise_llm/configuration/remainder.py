@@ -19,10 +19,10 @@ from hxp_enterprise_llm.configuration.fields import field_at
 from hxp_enterprise_llm.configuration.merge import value_at
 from hxp_enterprise_llm.configuration.messages import nearest, path_of
 from hxp_enterprise_llm.schemas.environment import Environment
-from hxp_enterprise_llm.schemas.hosts import RoleName
+from hxp_enterprise_llm.schemas.hosts import MOST_MEMORY, RoleName
 
 # Stand-ins for required values; nothing that rules find about them is shown.
-_STAND_INS: tuple[Any, ...] = (2**50, 1, "0" * 64, "file:stand-in", "stand-in", ())
+_STAND_INS: tuple[Any, ...] = (MOST_MEMORY, 1, "0" * 64, "file:stand-in", "stand-in", ())
 _ROLES: tuple[str, ...] = get_args(RoleName)
 _PROVIDERS: tuple[dict[str, Any], ...] = (
     {"kind": "local"},
@@ -99,12 +99,12 @@ def _stand_in_hosts(
     """Give each host whose roles are not known none or all; keep the order, which places models."""
     unknown = list(_ROLES) if every else []
     if ("hosts",) in refused:
-        left["hosts"] = {"stand-in": {"roles": unknown, "memory": 2**50}}
+        left["hosts"] = {"stand-in": {"roles": unknown, "memory": MOST_MEMORY}}
         return
     hosts: dict[str, Any] = {}
     for number, name in enumerate(data["hosts"]):
         if ("hosts", name) in refused:
-            hosts[f"stand-in-{number}"] = {"roles": unknown, "memory": 2**50}
+            hosts[f"stand-in-{number}"] = {"roles": unknown, "memory": MOST_MEMORY}
             continue
         hosts[name] = left["hosts"][name]
         if any(_is_role(path) and path[1] == name for path in refused):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from hxp_enterprise_llm.schemas.base import Bytes, WrittenModel
 from hxp_enterprise_llm.schemas.effect import Effect
@@ -13,15 +13,23 @@ from hxp_enterprise_llm.schemas.text import Address
 RoleName = Literal[
     "vllm", "gateway", "postgres", "redis", "prometheus", "alertmanager", "exporters"
 ]
+MOST_MEMORY = 2**47
+"""128 TiB; no single machine has more."""
 HOST_NAME = r"^[a-z]([a-z0-9-]{0,30}[a-z0-9])?$"
 HostName = Annotated[str, StringConstraints(pattern=HOST_NAME)]
+
+
+def _of_a_machine(memory: int) -> int:
+    if memory > MOST_MEMORY:
+        raise ValueError("write the memory of one machine, at most 128TiB")
+    return memory
 
 
 class Host(WrittenModel):
     """One machine of the environment. Role `base` is on every host and is not written."""
 
     roles: tuple[RoleName, ...] = Field(description="What runs here; at least one.")
-    memory: Annotated[Bytes, Effect.RESTART] = Field(
+    memory: Annotated[Bytes, AfterValidator(_of_a_machine), Effect.RESTART] = Field(
         gt=0, description="Memory, such as 8GiB; local: the container's limit."
     )
     cpus: Annotated[float | None, Effect.RESTART] = Field(

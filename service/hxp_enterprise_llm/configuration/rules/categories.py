@@ -37,6 +37,7 @@ _CATEGORIES: Mapping[str, Category] = {
     "C203": Category.SECURITY,
     "C207": Category.CONSISTENCY,
     "C21": Category.PERFORMANCE,
+    "C215": Category.DEPENDENCY,
     "C22": Category.DEPENDENCY,
     "C23": Category.CONSISTENCY,
     "C30": Category.CONSISTENCY,

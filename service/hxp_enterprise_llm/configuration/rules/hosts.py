@@ -41,6 +41,26 @@ def local_address(subject: Subject) -> Iterator[Finding]:
                 )
 
 
+MOST_LOCAL = 10
+
+
+@rule(
+    "C215",
+    "Provider local makes ten hosts at most.",
+    "Each environment has 40 ports of this machine, four for a host (stacks/providers/local). "
+    "A host can carry several roles.",
+)
+def too_many_local(subject: Subject) -> Iterator[Finding]:
+    """Find local environments with more hosts than there is room for."""
+    number = len(subject.environment.hosts)
+    if subject.environment.provider.kind == "local" and number > MOST_LOCAL:
+        yield Finding(
+            ("hosts",),
+            f"provider local has room for {MOST_LOCAL} hosts, here are {number}.",
+            "Give hosts several roles, or use provider ssh.",
+        )
+
+
 @rule(
     "C203",
     "A host of provider ssh has an address of its own, and its host key pinned.",

@@ -24,6 +24,10 @@ RUNTIME_GPU = 6 * GIB
 OVERHEAD_ACCELERATOR = 2 * GIB
 SYSTEM = 256 * MIB  # systemd, SSH, the node exporter and the allow-list proxy
 BUFFERS = 1.1
+# Resident at rest, measured on hosts of provider local: with less nothing runs.
+SYSTEM_FLOOR = 40 * MIB  # systemd, SSH and the node exporter
+FLOORS = {"gateway": 40 * MIB, "prometheus": 80 * MIB}  # a gateway's are of each worker
+FLOOR_OF_OTHERS = 36 * MIB
 _PARAMETERS = re.compile(r"(?<![\w.])(?:(\d+)x)?(\d+(?:\.\d+)?)([BbMm])(?![A-Za-z0-9])")
 _READABLE = re.compile(r"(\d+(?:\.\d+)?)([kKmMgGtT]?)")
 _FACTORS = {"": 1}
@@ -68,10 +72,11 @@ def gib(number: float) -> str:
     "C210",
     "The models of a host fit its memory.",
     "On a CPU an engine takes 1.1 times its weights, its KV cache and 3 GiB for vLLM itself; "
-    "256 MiB are kept for the system. On accelerators `gpu_memory_utilization` (0.92 when not "
-    "written) of each accelerator must hold the engine's share of the weights and 2 GiB, and all "
-    "engines together may not take more than there is. A model that does not fit is killed by the "
-    "kernel, mostly under load. Waive it where you have measured less.",
+    "256 MiB are kept for the system, and what C214 says for its other roles. On accelerators "
+    "`gpu_memory_utilization` (0.92 when not written) of each accelerator must hold the engine's "
+    "share of the weights and 2 GiB, and all engines together may not take more than there is. A "
+    "model that does not fit is killed by the kernel, mostly under load. Waive it where you have "
+    "measured less.",
     waivable=True,
 )
 def fits_host(subject: Subject) -> Iterator[Finding]:
@@ -85,16 +90,51 @@ def fits_host(subject: Subject) -> Iterator[Finding]:
         }
         if not models:
             continue
+        beside = beside_engines(subject, name)
         if host.accelerator == "cpu":
-            yield from _cpu(name, host, models)
+            yield from _cpu(name, host, models, beside)
         else:
-            yield from _host_of_accelerators(name, host, models)
+            yield from _host_of_accelerators(name, host, models, beside)
             yield from _accelerators(host, name, models)
 
 
-def _cpu(name: str, host: Host, models: dict[str, tuple[Model, int]]) -> Iterator[Finding]:
+@rule(
+    "C214",
+    "A host has the memory that its roles take at least.",
+    "At rest the system takes 40 MiB, a gateway as much for each of its `workers`, Prometheus 80 "
+    "MiB, any other role 36. With less the kernel kills one of them; give several times that. "
+    "Engines have a rule of their own, C210.",
+)
+def fits_roles(subject: Subject) -> Iterator[Finding]:
+    """Find hosts whose roles take more memory than there is."""
+    for name, host in subject.environment.hosts.items():
+        need = SYSTEM_FLOOR + beside_engines(subject, name)
+        if host.memory < need:
+            yield Finding(
+                ("hosts", name, "memory"),
+                f"the roles of {name} need {need // MIB} MiB at least.",
+                f"Give {name} {math.ceil(need / MIB / 128) * 256}MiB or more.",
+            )
+
+
+def beside_engines(subject: Subject, host: str) -> int:
+    """Return the bytes that the roles of a host take at least, engines not counted."""
+    workers = subject.environment.infrastructure_services.api_gateway.workers
+    roles = set(subject.environment.hosts[host].roles) - {"vllm"}
+    return sum(
+        FLOORS.get(role, FLOOR_OF_OTHERS) * (workers if role == "gateway" else 1) for role in roles
+    )
+
+
+def _cpu(
+    name: str, host: Host, models: dict[str, tuple[Model, int]], beside: int
+) -> Iterator[Finding]:
     caches = {key: kv_cache_of(model) or 0 for key, (model, _) in models.items()}
-    need = SYSTEM + sum(need_on_cpu(weights, caches[key]) for key, (_, weights) in models.items())
+    need = (
+        SYSTEM
+        + beside
+        + sum(need_on_cpu(weights, caches[key]) for key, (_, weights) in models.items())
+    )
     if need <= host.memory:
         return
     verb = "needs" if len(models) == 1 else "need"
@@ -112,9 +152,9 @@ def _cpu(name: str, host: Host, models: dict[str, tuple[Model, int]]) -> Iterato
 
 
 def _host_of_accelerators(
-    name: str, host: Host, models: dict[str, tuple[Model, int]]
+    name: str, host: Host, models: dict[str, tuple[Model, int]], beside: int
 ) -> Iterator[Finding]:
-    need = SYSTEM + RUNTIME_GPU * len(models)
+    need = SYSTEM + beside + RUNTIME_GPU * len(models)
     if need > host.memory:
         yield Finding(
             ("hosts", name, "memory"),
@@ -171,7 +211,7 @@ def explicit_kv_cache(subject: Subject) -> Iterator[Finding]:
         if subject.environment.hosts[host].accelerator != "cpu":
             continue
         for name, model in subject.environment.models_on(host).items():
-            written = "kv_cache_memory_bytes" in model.engine
+            written = model.engine.get("kv_cache_memory_bytes") is not None
             if name not in seen and not written and kv_cache_of(model) is None:
                 seen.add(name)
                 yield Finding(

@@ -124,3 +124,14 @@ def test_an_accelerator_without_a_lock_of_vllm_is_refused(judge: Judge) -> None:
         "there is no locks/pylock.vllm-rocm.toml, so nobody knows which vLLM to install."
     )
     assert judge({"hosts/llm-1": {**rocm, "accelerator": "cuda"}}) == []
+
+
+def test_provider_local_takes_no_more_hosts_than_it_has_ports_for(judge: Judge) -> None:
+    from stacks.providers.local.slots import MAX_HOSTS
+
+    more = {f"hosts/more-{n}": {"roles": ["gateway"], "memory": "1GiB"} for n in range(MAX_HOSTS)}
+    (problem,) = judge(more)
+    assert (problem.code, problem.path) == ("C215", ("hosts",))
+    assert problem.message == f"provider local has room for {MAX_HOSTS} hosts, here are 12."
+    fitting = dict(list(more.items())[2:])
+    assert judge(fitting) == []

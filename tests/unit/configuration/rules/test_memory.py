@@ -159,3 +159,41 @@ def test_the_size_of_the_cache_is_read_as_vllm_reads_it(
 
 def test_sizes_are_shown_as_people_write_them() -> None:
     assert (gib(4 * GIB), gib(4.55 * GIB)) == ("4 GiB", "4.5 GiB")
+
+
+def test_a_cache_of_null_is_no_size(judge: Judge) -> None:
+    (problem,) = judge({"models/small/engine": {"kv_cache_memory_bytes": None}})
+    assert problem.code == "C211"
+
+
+@pytest.mark.parametrize(
+    ("roles", "memory", "need"),
+    [
+        (["gateway"], "1MiB", 200),
+        (["gateway"], "199MiB", 200),
+        (["postgres", "redis", "exporters"], "128MiB", 148),
+        (["prometheus", "alertmanager"], "155MiB", 156),
+    ],
+)
+def test_a_host_without_an_engine_has_the_memory_of_its_roles(
+    judge: Judge, roles: list[str], memory: str, need: int
+) -> None:
+    host = {"hosts/other-1": {"roles": roles, "memory": memory}}
+    (problem,) = (item for item in judge(host) if item.code == "C214")
+    assert problem.path == ("hosts", "other-1", "memory")
+    assert problem.message == f"the roles of other-1 need {need} MiB at least."
+    cured = {"hosts/other-1": {"roles": roles, "memory": problem.fix.split()[2]}}
+    assert "C214" not in [item.code for item in judge(cured)]
+
+
+def test_other_roles_of_an_engine_host_are_counted(judge: Judge) -> None:
+    alone = judge({"hosts/llm-1": {"roles": ["vllm"], "memory": "4700MiB"}})
+    assert [item.code for item in alone] == []
+    beside = judge({"hosts/llm-1": {"roles": ["vllm", "prometheus"], "memory": "4700MiB"}})
+    assert [item.code for item in beside] == ["C210"]
+
+
+def test_no_machine_has_endless_memory(judge: Judge) -> None:
+    (problem,) = judge({"hosts/edge-1/memory": "129TiB"})
+    assert problem.fix == "Write the memory of one machine, at most 128TiB."
+    assert judge({"hosts/edge-1/memory": "128TiB"}) == []
