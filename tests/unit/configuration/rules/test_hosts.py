@@ -127,7 +127,7 @@ def test_an_accelerator_without_a_lock_of_vllm_is_refused(judge: Judge) -> None:
 
 
 def test_provider_local_takes_no_more_hosts_than_it_has_ports_for(judge: Judge) -> None:
-    from stacks.providers.local.slots import MAX_HOSTS
+    from providers.local.slots import MAX_HOSTS
 
     more = {f"hosts/more-{n}": {"roles": ["gateway"], "memory": "1GiB"} for n in range(MAX_HOSTS)}
     (problem,) = judge(more)

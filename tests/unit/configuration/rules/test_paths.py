@@ -110,9 +110,8 @@ def test_local_data_and_backups_stay_in_the_volumes(judge: Judge) -> None:
 
 
 def test_the_volumes_are_those_that_provider_local_makes() -> None:
-    from stacks.providers.local import naming
-
     from hxp_enterprise_llm.configuration.rules.paths import _VOLUMES
+    from providers.local import naming
 
     kept = {place for name, place in naming.VOLUMES.items() if name != "identity"}
     assert set(_VOLUMES.values()) == kept
