@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import statistics
-import subprocess
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from hxp_enterprise_llm.testing import performance
+
 CHECKOUT = Path(__file__).parents[2]
 RESULTS = CHECKOUT / "build" / "bench"
+seconds = performance.seconds
 
 
 @dataclass(frozen=True)
@@ -97,24 +97,9 @@ class Figure:
         return cls(**given, bar=Bar(**row["bar"]) if row["bar"] else None)
 
 
-def seconds(act: Callable[[], object], *, runs: int) -> float:
-    """Return the median wall-clock seconds of several runs."""
-    taken = []
-    for _ in range(runs):
-        started = time.perf_counter()
-        act()
-        taken.append(time.perf_counter() - started)
-    return statistics.median(taken)
-
-
 def process(words: Sequence[str], *, runs: int = 5, env: dict[str, str] | None = None) -> float:
-    """Return the median seconds of a command as a whole process."""
-
-    def act() -> None:
-        subprocess.run(words, cwd=CHECKOUT, env=env, check=True, capture_output=True)
-
-    act()
-    return seconds(act, runs=runs)
+    """Return the median seconds of a command as a whole process, in the checkout."""
+    return performance.process(words, runs=runs, folder=CHECKOUT, env=env)
 
 
 def save(name: str, figures: Sequence[Figure]) -> None:

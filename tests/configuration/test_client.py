@@ -28,7 +28,7 @@ from hxp_enterprise_llm.testing.configuration_service import (
     key_of,
     known,
 )
-from hxp_enterprise_llm.testing.gateway import free_port
+from hxp_enterprise_llm.testing.connections import free_port
 from hxp_enterprise_llm.testing.waiting import until
 from hxp_enterprise_llm.utilities.http import Reply
 from hxp_enterprise_llm.utilities.retry import RetryPolicy

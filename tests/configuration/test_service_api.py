@@ -18,7 +18,7 @@ from hxp_enterprise_llm.configuration.service.server import ConfigurationService
 from hxp_enterprise_llm.core.infrastructure_service import BaseInfrastructureService
 from hxp_enterprise_llm.schemas.configuration_service import ConfigurationServiceConfig
 from hxp_enterprise_llm.testing.configuration_service import KEY, ServiceUnderTest, known
-from hxp_enterprise_llm.testing.gateway import free_port
+from hxp_enterprise_llm.testing.connections import free_port
 from hxp_enterprise_llm.testing.service_contract import ServiceContract
 
 GATEWAY: dict[str, Any] = {"listen": {"port": 8000}, "metrics": {"port": 9101}}

@@ -18,7 +18,7 @@ from tests.configuration.test_service_api import GATEWAY, MAIN
 from hxp_enterprise_llm.configuration.service.door import digest
 from hxp_enterprise_llm.core.exceptions import ExitCode
 from hxp_enterprise_llm.testing.configuration_service import KEY, authorization, key_of
-from hxp_enterprise_llm.testing.gateway import free_port
+from hxp_enterprise_llm.testing.connections import free_port
 from hxp_enterprise_llm.testing.waiting import until
 
 MODULE = "hxp_enterprise_llm.configuration.service"

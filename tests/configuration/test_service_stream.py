@@ -14,7 +14,7 @@ from tests.configuration.test_service_api import GATEWAY, MAIN, with_body
 from hxp_enterprise_llm.configuration.service.listener import Listener, bind
 from hxp_enterprise_llm.schemas.gateway import Listen
 from hxp_enterprise_llm.testing.configuration_service import ServiceUnderTest, known
-from hxp_enterprise_llm.testing.gateway import free_port
+from hxp_enterprise_llm.testing.connections import free_port
 from hxp_enterprise_llm.testing.waiting import until
 
 WATCH = MAIN + "/watch"

@@ -20,9 +20,9 @@ from hxp_enterprise_llm.orchestration.converge import converge
 from hxp_enterprise_llm.orchestration.paths import environment_state
 from hxp_enterprise_llm.orchestration.remote import Remote
 from hxp_enterprise_llm.orchestration.toolchain import ensure
+from hxp_enterprise_llm.testing.connections import free_port
 from hxp_enterprise_llm.testing.engine import EngineDouble
 from hxp_enterprise_llm.testing.engine_contract import check_engine
-from hxp_enterprise_llm.testing.gateway import free_port
 from hxp_enterprise_llm.testing.hosts import TestHosts, quiet, wait_until
 
 ENVIRONMENT = """

@@ -34,8 +34,9 @@ from hxp_enterprise_llm.configuration.secrets.vault.auth import AppRole, Jwt, St
 from hxp_enterprise_llm.configuration.secrets.vault.client import VaultClient
 from hxp_enterprise_llm.configuration.secrets.vault.settings import VaultSettings
 from hxp_enterprise_llm.configuration.secrets.vault.transit import Transit, TransitGuard
+from hxp_enterprise_llm.testing.connections import free_port
 from hxp_enterprise_llm.testing.kubernetes import ApiServer
-from hxp_enterprise_llm.testing.vault import VaultServer, free_port
+from hxp_enterprise_llm.testing.vault import VaultServer
 from hxp_enterprise_llm.testing.waiting import until
 
 STALE_AT_ONCE = SecretPolicy(cache=CachePolicy(fresh=0.0, stale=60.0, pause=0.0))

@@ -18,7 +18,7 @@ from hxp_enterprise_llm.configuration.service.door import digest
 from hxp_enterprise_llm.configuration.service.server import ConfigurationService
 from hxp_enterprise_llm.schemas.access import Principal
 from hxp_enterprise_llm.schemas.configuration_service import ConfigurationServiceConfig, Key
-from hxp_enterprise_llm.testing.gateway import free_port
+from hxp_enterprise_llm.testing.connections import free_port
 
 ADMINISTRATOR = "citadel"
 KEY = Secret("a-key-of-tests-that-opens-nothing-else")

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -18,28 +17,11 @@ from typing import Any
 import aiohttp
 import yaml
 
+from hxp_enterprise_llm.testing.connections import free_port
 from hxp_enterprise_llm.testing.waiting import until
 
 KEY = "ck_" + "k" * 40
 HEADERS = {"Authorization": f"Bearer {KEY}"}
-
-
-def free_port(count: int = 1) -> int:
-    """Return a port of 127.0.0.1 that is free, as are the `count - 1` after it."""
-    while True:
-        sockets = []
-        try:
-            sockets.append(socket.create_server(("127.0.0.1", 0)))
-            first: int = sockets[0].getsockname()[1]
-            for offset in range(1, count):
-                sockets.append(socket.create_server(("127.0.0.1", first + offset)))  # noqa: PERF401
-        except OSError:
-            continue
-        else:
-            return first
-        finally:
-            for each in sockets:
-                each.close()
 
 
 @dataclass

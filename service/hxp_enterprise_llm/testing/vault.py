@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import time
 import urllib.error
@@ -15,6 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from hxp_enterprise_llm.core.exceptions import CitadelError
+from hxp_enterprise_llm.testing.connections import free_port
 
 _STARTS_IN = 60.0
 _CONFIGURATION = """\
@@ -26,14 +26,6 @@ listener "tcp" {{
 disable_mlock = true
 api_addr = "http://127.0.0.1:{port}"
 """
-
-
-def free_port() -> int:
-    """Return a port of this machine that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class VaultServer:

@@ -7,13 +7,7 @@ import random
 import pytest
 
 from hxp_enterprise_llm.configuration.cache import CacheCounts, TtlCache
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from hxp_enterprise_llm.testing.clock import Clock
 
 
 @pytest.mark.feature("CL-04")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,21 +10,15 @@ import pytest
 from hxp_enterprise_llm.configuration.document import LIMITS
 from hxp_enterprise_llm.configuration.phases import Phase
 from hxp_enterprise_llm.schemas.effect import Effect
+from hxp_enterprise_llm.testing.pages import examples, run_example
 
 PAGE = Path(__file__).resolve().parents[3] / "docs/concepts/configuration.md"
 
 
 @pytest.mark.feature("UT-04")
 def test_the_example_of_a_manager_runs(tmp_path: Path) -> None:
-    (code,) = re.findall(r"```python\n(import .*?)```", PAGE.read_text(), re.DOTALL)
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stdout) == (0, "8000 8001\n"), done.stderr
+    (example,) = [one for one in examples(PAGE.read_text()) if one.code.startswith("import ")]
+    assert run_example(example, tmp_path) == "8000 8001\n"
 
 
 def test_the_page_names_every_phase_every_effect_and_the_limits() -> None:

@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from hxp_enterprise_llm.testing.pages import examples, run_example
 
 PAGE = Path(__file__).resolve().parents[3] / "docs/concepts/core.md"
 
 
 @pytest.mark.feature("CO-13")
 def test_the_example_prints_what_the_page_says(tmp_path: Path) -> None:
-    found = re.search(r"```python\n(.*?)```\n\nprints `(.*?)`", PAGE.read_text(), re.DOTALL)
-    assert found is not None
-    (tmp_path / "example.py").write_text(found[1])
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "example.py"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.stderr, done.stdout) == ("", f"{found[2]}\n")
+    (example,) = [one for one in examples(PAGE.read_text()) if one.prints is not None]
+    run_example(example, tmp_path)
 
 
 @pytest.mark.feature("CO-07", "CO-13")

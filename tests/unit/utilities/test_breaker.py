@@ -12,19 +12,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from pydantic import ValidationError
 
 from hxp_enterprise_llm.core.exceptions import BreakerOpenError
+from hxp_enterprise_llm.testing.clock import Clock
 from hxp_enterprise_llm.utilities.breaker import Breaker, BreakerPolicy, BreakerState, Permit
 
 pytestmark = pytest.mark.feature("UT-07")
 
 POLICY = BreakerPolicy(window=10, calls=4, failures=0.5, pause=5, probes=1)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def made(policy: BreakerPolicy = POLICY, **options: Any) -> tuple[Breaker, Clock]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hxp_enterprise_llm.testing.clock import Clock
 from hxp_enterprise_llm.utilities.logfiles import RotatingLogFile
 from hxp_enterprise_llm.utilities.logging import LogFile
 
@@ -19,14 +20,6 @@ pytestmark = pytest.mark.feature("UT-02")
 
 DAY = 86_400
 NOON = 20_000 * DAY + DAY // 2
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = float(NOON)
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def write(handler: RotatingLogFile, text: str) -> None:
@@ -40,7 +33,7 @@ def opened(
 
 
 def test_a_file_is_rotated_before_it_grows_beyond_its_size(tmp_path: Path) -> None:
-    path, clock = tmp_path / "citadel.log", Clock()
+    path, clock = tmp_path / "citadel.log", Clock(float(NOON))
     handler = opened(path, clock, size=100)
     os.utime(path, (clock.now, clock.now))
     for number in range(40):
@@ -53,7 +46,7 @@ def test_a_file_is_rotated_before_it_grows_beyond_its_size(tmp_path: Path) -> No
 
 
 def test_a_new_day_begins_a_new_file(tmp_path: Path) -> None:
-    path, clock = tmp_path / "citadel.log", Clock()
+    path, clock = tmp_path / "citadel.log", Clock(float(NOON))
     handler = opened(path, clock)
     write(handler, "monday")
     clock.now += DAY
@@ -64,7 +57,7 @@ def test_a_new_day_begins_a_new_file(tmp_path: Path) -> None:
 
 
 def test_a_restart_on_another_day_begins_a_new_file(tmp_path: Path) -> None:
-    path, clock = tmp_path / "citadel.log", Clock()
+    path, clock = tmp_path / "citadel.log", Clock(float(NOON))
     path.write_text("monday\n")
     os.utime(path, (clock.now - DAY, clock.now - DAY))
     handler = opened(path, clock)
@@ -74,7 +67,7 @@ def test_a_restart_on_another_day_begins_a_new_file(tmp_path: Path) -> None:
 
 
 def test_a_restart_on_the_same_day_goes_on_in_the_file(tmp_path: Path) -> None:
-    path, clock = tmp_path / "citadel.log", Clock()
+    path, clock = tmp_path / "citadel.log", Clock(float(NOON))
     path.write_text("morning\n")
     os.utime(path, (clock.now - 60, clock.now - 60))
     handler = opened(path, clock)
@@ -84,7 +77,7 @@ def test_a_restart_on_the_same_day_goes_on_in_the_file(tmp_path: Path) -> None:
 
 
 def test_rotated_files_that_are_too_old_are_removed(tmp_path: Path) -> None:
-    path, clock = tmp_path / "citadel.log", Clock()
+    path, clock = tmp_path / "citadel.log", Clock(float(NOON))
     for number, days in ((1, 6), (2, 8), (3, 40)):
         old = tmp_path / f"citadel.log.{number}"
         old.write_text("old\n")
@@ -99,13 +92,13 @@ def test_rotated_files_that_are_too_old_are_removed(tmp_path: Path) -> None:
 
 def test_only_the_services_group_may_read_it(tmp_path: Path) -> None:
     path = tmp_path / "citadel.log"
-    opened(path, Clock()).close()
+    opened(path, Clock(float(NOON))).close()
     assert stat.S_IMODE(path.stat().st_mode) & ~0o640 == 0
 
 
 def test_half_a_character_does_not_break_the_log(tmp_path: Path) -> None:
     path = tmp_path / "citadel.log"
-    handler = opened(path, Clock())
+    handler = opened(path, Clock(float(NOON)))
     write(handler, "lone \udc80")
     handler.close()
     assert path.read_text() == "lone \\udc80\n"

@@ -13,6 +13,7 @@ from hxp_enterprise_llm.configuration.secrets.errors import (
     SecretNotFoundError,
 )
 from hxp_enterprise_llm.configuration.secrets.secret import Secret
+from hxp_enterprise_llm.testing.clock import Clock
 
 POLICY = CachePolicy(fresh=60, stale=600, pause=5, entries=3)
 
@@ -34,17 +35,9 @@ class Remote:
         return self.answer
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(0.0)
 
 
 @pytest.fixture

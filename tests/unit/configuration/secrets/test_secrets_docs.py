@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 from hxp_enterprise_llm.cli.secrets import app
 from hxp_enterprise_llm.schemas.reference import SCHEMES
+from hxp_enterprise_llm.testing.pages import examples, run_example
 
 ROOT = Path(__file__).resolve().parents[4]
 PAGE = (ROOT / "docs/concepts/secrets.md").read_text()
 
 
 def test_the_example_runs_without_a_warning(tmp_path: Path) -> None:
-    found = re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    assert found is not None
-    (tmp_path / "example.py").write_text(found[1])
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "example.py"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
+    (example,) = examples(PAGE)
+    run_example(example, tmp_path)
 
 
 def test_each_kind_of_reference_is_in_the_table() -> None:

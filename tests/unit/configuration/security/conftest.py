@@ -3,37 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from hxp_enterprise_llm.configuration.audit import AuditLog
+from hxp_enterprise_llm.testing.clock import Calendar
 
 NOON = datetime(2026, 11, 18, 12, tzinfo=UTC)
 """A Wednesday."""
 
 
-class Clock:
-    """Time that stands still until a test moves it."""
-
-    def __init__(self) -> None:
-        self.now = NOON
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def forward(self, **by: float) -> None:
-        self.now += timedelta(**by)
+@pytest.fixture
+def clock() -> Calendar:
+    return Calendar(NOON)
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def audit(tmp_path: Path, clock: Clock) -> Iterator[AuditLog]:
+def audit(tmp_path: Path, clock: Calendar) -> Iterator[AuditLog]:
     log = AuditLog(tmp_path / "audit.jsonl", clock=clock)
     yield log
     log.close()

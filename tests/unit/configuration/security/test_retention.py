@@ -10,7 +10,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.unit.configuration.security.conftest import Clock
 
 from hxp_enterprise_llm.configuration.audit import AuditError, AuditEvent, AuditLog
 from hxp_enterprise_llm.configuration.security.errors import RetentionError
@@ -20,6 +19,7 @@ from hxp_enterprise_llm.configuration.security.retention import (
     Retention,
     RetentionPolicy,
 )
+from hxp_enterprise_llm.testing.clock import Calendar
 
 pytestmark = pytest.mark.feature("CC-07")
 
@@ -32,12 +32,12 @@ def exports(tmp_path: Path) -> FolderExports:
 
 
 @pytest.fixture
-def retention(audit: AuditLog, exports: FolderExports, clock: Clock) -> Retention:
+def retention(audit: AuditLog, exports: FolderExports, clock: Calendar) -> Retention:
     return Retention(audit, exports, clock=clock)
 
 
 @pytest.fixture
-def live(retention: Retention, clock: Clock) -> Callable[[int], None]:
+def live(retention: Retention, clock: Calendar) -> Callable[[int], None]:
     """Live through days with one event each; retention runs every day."""
 
     def days(count: int) -> None:
@@ -59,7 +59,7 @@ def test_records_are_kept_for_90_days() -> None:
 
 
 def test_nothing_is_deleted_for_90_days(
-    retention: Retention, live: Callable[[int], None], exports: FolderExports, clock: Clock
+    retention: Retention, live: Callable[[int], None], exports: FolderExports, clock: Calendar
 ) -> None:
     begin = clock()
     live(90)
@@ -68,7 +68,7 @@ def test_nothing_is_deleted_for_90_days(
 
 
 def test_older_records_are_exported_with_their_hash_and_then_deleted(
-    retention: Retention, live: Callable[[int], None], exports: FolderExports, clock: Clock
+    retention: Retention, live: Callable[[int], None], exports: FolderExports, clock: Calendar
 ) -> None:
     begin = clock()
     live(100)
@@ -125,7 +125,7 @@ class Failing(FolderExports):
 
 @pytest.mark.parametrize("fault", ["write", "manifest", "cut", "read", "changed"])
 def test_nothing_is_deleted_when_the_export_failed(
-    audit: AuditLog, exports: FolderExports, clock: Clock, fault: str
+    audit: AuditLog, exports: FolderExports, clock: Calendar, fault: str
 ) -> None:
     failing = Failing(exports.folder)
     retention = Retention(audit, failing, clock=clock)
@@ -145,7 +145,7 @@ def test_nothing_is_deleted_when_the_export_failed(
 
 
 def test_a_folder_that_is_away_is_no_empty_folder(
-    audit: AuditLog, tmp_path: Path, clock: Clock
+    audit: AuditLog, tmp_path: Path, clock: Calendar
 ) -> None:
     retention = Retention(audit, FolderExports(tmp_path / "mount"), clock=clock)
     audit.append(AuditEvent("ada", "configuration.read", "one", "ok"))
@@ -172,7 +172,7 @@ def test_a_segment_that_was_taken_away_is_missed(
 
 @pytest.mark.feature("CC-05")
 def test_a_changed_segment_is_neither_exported_nor_deleted(
-    retention: Retention, live: Callable[[int], None], clock: Clock
+    retention: Retention, live: Callable[[int], None], clock: Calendar
 ) -> None:
     live(5)
     segment = retention.segments()[0]
@@ -185,7 +185,7 @@ def test_a_changed_segment_is_neither_exported_nor_deleted(
 
 
 def test_a_crash_while_it_was_rotated_loses_nothing(
-    retention: Retention, live: Callable[[int], None], clock: Clock
+    retention: Retention, live: Callable[[int], None], clock: Calendar
 ) -> None:
     live(3)
     path = retention.audit.path
@@ -207,7 +207,7 @@ def test_an_empty_segment_is_evidence(retention: Retention, live: Callable[[int]
 
 
 def test_a_log_with_a_key_is_kept_the_same_way(
-    tmp_path: Path, exports: FolderExports, clock: Clock
+    tmp_path: Path, exports: FolderExports, clock: Calendar
 ) -> None:
     log = AuditLog(tmp_path / "keyed.jsonl", key=b"k" * 32, clock=clock)
     retention = Retention(log, exports, clock=clock)
@@ -226,7 +226,10 @@ def test_an_empty_log_needs_no_retention(retention: Retention) -> None:
 
 
 def test_a_crash_between_export_and_deletion_is_no_loss(
-    retention: Retention, live: Callable[[int], None], clock: Clock, monkeypatch: pytest.MonkeyPatch
+    retention: Retention,
+    live: Callable[[int], None],
+    clock: Calendar,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     live(3)
     clock.forward(days=90)

@@ -6,7 +6,6 @@ import threading
 from pathlib import Path
 
 import pytest
-from tests.unit.configuration.security.conftest import Clock
 
 from hxp_enterprise_llm.configuration import audit as module
 from hxp_enterprise_llm.configuration.audit import (
@@ -16,6 +15,7 @@ from hxp_enterprise_llm.configuration.audit import (
     AuditLog,
     AuditRecord,
 )
+from hxp_enterprise_llm.testing.clock import Calendar
 
 pytestmark = pytest.mark.feature("CC-07")
 
@@ -95,7 +95,7 @@ def test_a_full_disk_leaves_the_log_as_it_was(
     assert audit.append(event()).number == 2
 
 
-def test_observers_are_told_of_each_record(audit: AuditLog, clock: Clock) -> None:
+def test_observers_are_told_of_each_record(audit: AuditLog, clock: Calendar) -> None:
     seen: list[AuditRecord] = []
     stop = audit.observe(seen.append)
     record = audit.append(event())

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 from hxp_enterprise_llm.configuration.security.access import STANDARD_ROLES
 from hxp_enterprise_llm.configuration.security.anomalies import Kind
 from hxp_enterprise_llm.configuration.security.compliance import CHECKS
 from hxp_enterprise_llm.configuration.security.policies import POLICIES
+from hxp_enterprise_llm.testing.pages import examples, run_example
 
 ROOT = Path(__file__).resolve().parents[4]
 PAGE = (ROOT / "docs/concepts/security.md").read_text()
@@ -22,17 +21,8 @@ def row(name: str) -> list[str]:
 
 
 def test_the_example_runs_without_a_warning(tmp_path: Path) -> None:
-    found = re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    assert found is not None
-    (tmp_path / "example.py").write_text(found[1])
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "example.py"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
+    (example,) = examples(PAGE)
+    run_example(example, tmp_path)
 
 
 def test_the_table_of_levels_is_that_of_the_policies() -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import bcrypt
 import pytest
-from tests.unit.configuration.security.conftest import Clock
 from tests.unit.configuration.security.test_passwords import CHEAP, RIGHT, WRONG
 
 from hxp_enterprise_llm.configuration.audit import AuditError, AuditLog
@@ -32,6 +31,7 @@ from hxp_enterprise_llm.schemas.access import (
     Principal,
     PrincipalKind,
 )
+from hxp_enterprise_llm.testing.clock import Calendar
 
 ADA = Principal(id="ada", roles=("operator",))
 GATE = Principal(id="gateway", kind=PrincipalKind.SERVICE, roles=("reader",))
@@ -46,7 +46,7 @@ def accounts(tmp_path: Path) -> FileAccounts:
 
 @pytest.fixture
 async def security(
-    audit: AuditLog, clock: Clock, accounts: FileAccounts
+    audit: AuditLog, clock: Calendar, accounts: FileAccounts
 ) -> AsyncIterator[ConfigurationSecurity]:
     policy = PasswordPolicy.model_validate(CHEAP | {"refusal_after": 0})
     service = ConfigurationSecurity(
@@ -75,7 +75,7 @@ async def test_it_is_an_infrastructure_service(security: ConfigurationSecurity) 
 
 @pytest.mark.feature("CC-03", "CC-07")
 async def test_a_person_logs_in_and_out_on_record(
-    security: ConfigurationSecurity, audit: AuditLog, clock: Clock
+    security: ConfigurationSecurity, audit: AuditLog, clock: Calendar
 ) -> None:
     await security.set_password("ada", RIGHT, actor="root")
     token = (await security.login("ada", RIGHT)).token.reveal()
@@ -193,7 +193,7 @@ async def test_a_new_password_ends_the_sessions_of_the_old_one(
 
 
 @pytest.mark.feature("CC-05", "CC-07")
-async def test_a_broken_chain_is_said_and_hinders_nobody(audit: AuditLog, clock: Clock) -> None:
+async def test_a_broken_chain_is_said_and_hinders_nobody(audit: AuditLog, clock: Calendar) -> None:
     service = ConfigurationSecurity(CONFIG, audit=audit, now=clock)
     async with service:
         service.authorize(ADA, Do.READ, "configuration:hosts")
@@ -206,7 +206,7 @@ async def test_a_broken_chain_is_said_and_hinders_nobody(audit: AuditLog, clock:
 
 @pytest.mark.feature("CC-03")
 async def test_many_wrong_passwords_hold_an_account_and_say_nothing_of_it(
-    security: ConfigurationSecurity, clock: Clock
+    security: ConfigurationSecurity, clock: Calendar
 ) -> None:
     await security.set_password("ada", RIGHT, actor="root")
 

@@ -9,7 +9,6 @@ from datetime import timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.configuration.security.conftest import Clock
 
 from hxp_enterprise_llm.configuration.security.errors import SessionError, TooManySessionsError
 from hxp_enterprise_llm.configuration.security.sessions import (
@@ -17,12 +16,13 @@ from hxp_enterprise_llm.configuration.security.sessions import (
     SessionPolicy,
     Sessions,
 )
+from hxp_enterprise_llm.testing.clock import Calendar
 from hxp_enterprise_llm.utilities.redaction import Redactor
 
 pytestmark = pytest.mark.feature("CC-03")
 
 
-def sessions(clock: Clock, **policy: float) -> Sessions:
+def sessions(clock: Calendar, **policy: float) -> Sessions:
     return Sessions(SessionPolicy.model_validate(policy), clock=clock)
 
 
@@ -34,7 +34,7 @@ async def valid(all_of_them: Sessions, token: str) -> bool:
     return True
 
 
-async def test_a_token_has_256_random_bits_and_is_kept_as_its_digest(clock: Clock) -> None:
+async def test_a_token_has_256_random_bits_and_is_kept_as_its_digest(clock: Calendar) -> None:
     asked: list[int] = []
 
     def random(count: int) -> bytes:
@@ -64,7 +64,7 @@ async def test_a_token_is_never_kept_or_shown(bits: bytes) -> None:
     assert token not in str(caught.value)
 
 
-async def test_a_session_ends_after_its_lifetime_however_much_it_is_used(clock: Clock) -> None:
+async def test_a_session_ends_after_its_lifetime_however_much_it_is_used(clock: Calendar) -> None:
     own = sessions(clock, lifetime=100, idle=40)
     token = (await own.open("ada")).token.reveal()
     for _ in range(3):
@@ -76,7 +76,7 @@ async def test_a_session_ends_after_its_lifetime_however_much_it_is_used(clock: 
     assert not await valid(own, token)
 
 
-async def test_a_session_ends_when_it_idles(clock: Clock) -> None:
+async def test_a_session_ends_when_it_idles(clock: Calendar) -> None:
     own = sessions(clock, lifetime=1000, idle=40)
     token = (await own.open("ada")).token.reveal()
     clock.forward(seconds=39)
@@ -87,7 +87,7 @@ async def test_a_session_ends_when_it_idles(clock: Clock) -> None:
     assert not await valid(own, token), "what has ended is forgotten"
 
 
-async def test_a_clock_set_back_lengthens_no_session(clock: Clock) -> None:
+async def test_a_clock_set_back_lengthens_no_session(clock: Calendar) -> None:
     own = sessions(clock)
     token = (await own.open("ada")).token.reveal()
     clock.forward(hours=-1)
@@ -101,7 +101,7 @@ async def test_a_clock_set_back_lengthens_no_session(clock: Clock) -> None:
     st.lists(st.integers(0, 30), max_size=20),
 )
 async def test_no_use_outlasts_either_limit(lifetime: int, idle: int, steps: list[int]) -> None:
-    clock = Clock()
+    clock = Calendar()
     own = sessions(clock, lifetime=lifetime, idle=idle)
     token = (await own.open("ada")).token.reveal()
     age, still = 0, True
@@ -117,7 +117,7 @@ async def test_no_use_outlasts_either_limit(lifetime: int, idle: int, steps: lis
         still = lives
 
 
-async def test_a_session_is_revoked_alone_or_with_all_of_its_owner(clock: Clock) -> None:
+async def test_a_session_is_revoked_alone_or_with_all_of_its_owner(clock: Calendar) -> None:
     own = sessions(clock)
     first, second, other = [(await own.open(who)).token.reveal() for who in ("ada", "ada", "eva")]
     await own.revoke(first)
@@ -126,7 +126,7 @@ async def test_a_session_is_revoked_alone_or_with_all_of_its_owner(clock: Clock)
     assert [await valid(own, token) for token in (second, other)] == [False, True]
 
 
-async def test_a_session_revoked_while_it_is_checked_stays_revoked(clock: Clock) -> None:
+async def test_a_session_revoked_while_it_is_checked_stays_revoked(clock: Calendar) -> None:
     store = MemorySessions()
 
     class Revoking(MemorySessions):
@@ -145,7 +145,7 @@ async def test_a_session_revoked_while_it_is_checked_stays_revoked(clock: Clock)
     assert not await valid(Sessions(store=store, clock=clock), token)
 
 
-async def test_the_number_of_sessions_is_bounded(clock: Clock) -> None:
+async def test_the_number_of_sessions_is_bounded(clock: Calendar) -> None:
     own = sessions(clock, per_principal=2, total=3, idle=600)
     tokens = []
     for _ in range(3):
@@ -160,7 +160,7 @@ async def test_the_number_of_sessions_is_bounded(clock: Clock) -> None:
     assert len(await own.list()) == 1
 
 
-async def test_sessions_are_listed_and_swept(clock: Clock) -> None:
+async def test_sessions_are_listed_and_swept(clock: Calendar) -> None:
     own = sessions(clock, lifetime=60, idle=60)
     opened = await own.open("ada")
     await own.open("eva")

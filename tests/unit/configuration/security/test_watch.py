@@ -10,7 +10,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.unit.configuration.security.conftest import Clock
 from tests.unit.configuration.security.test_passwords import CHEAP
 
 from hxp_enterprise_llm.configuration.audit import AuditEvent, AuditLog, Head
@@ -32,6 +31,7 @@ from hxp_enterprise_llm.configuration.security.watch import Watch
 from hxp_enterprise_llm.core.exceptions import CitadelError
 from hxp_enterprise_llm.schemas.access import Principal, PrincipalKind
 from hxp_enterprise_llm.testing import waiting
+from hxp_enterprise_llm.testing.clock import Calendar
 
 ADA = Principal(id="ada", roles=("operator",))
 GATE = Principal(id="gateway", kind=PrincipalKind.SERVICE, roles=("reader",))
@@ -46,14 +46,14 @@ CANARY = "canary-7f3a91-canary-7f3a91"
 
 
 @pytest.fixture
-def retention(audit: AuditLog, tmp_path: Path, clock: Clock) -> Retention:
+def retention(audit: AuditLog, tmp_path: Path, clock: Calendar) -> Retention:
     (tmp_path / "exports").mkdir()
     return Retention(audit, FolderExports(tmp_path / "exports"), clock=clock)
 
 
 @pytest.fixture
 async def security(
-    audit: AuditLog, retention: Retention, clock: Clock, tmp_path: Path
+    audit: AuditLog, retention: Retention, clock: Calendar, tmp_path: Path
 ) -> AsyncIterator[ConfigurationSecurity]:
     policy = PasswordPolicy.model_validate(CHEAP | {"refusal_after": 0})
     service = ConfigurationSecurity(
@@ -106,7 +106,7 @@ async def test_unusual_access_is_an_event_a_log_line_and_a_count(
 
 @pytest.mark.feature("CC-06")
 async def test_who_stands_in_the_log_is_not_new_after_a_restart(
-    security: ConfigurationSecurity, clock: Clock
+    security: ConfigurationSecurity, clock: Calendar
 ) -> None:
     told: list[Anomaly] = []
     security.authorize(ADA, Do.READ, "configuration:hosts")
@@ -121,7 +121,7 @@ async def test_who_stands_in_the_log_is_not_new_after_a_restart(
 
 
 @pytest.mark.feature("CC-06")
-async def test_services_have_no_hours(security: ConfigurationSecurity, clock: Clock) -> None:
+async def test_services_have_no_hours(security: ConfigurationSecurity, clock: Calendar) -> None:
     told: list[Anomaly] = []
     security.on_anomaly(told.append)
     clock.forward(hours=12)
@@ -134,7 +134,7 @@ async def test_services_have_no_hours(security: ConfigurationSecurity, clock: Cl
 
 @pytest.mark.feature("CC-07")
 async def test_old_records_are_exported_and_deleted_while_it_runs(
-    security: ConfigurationSecurity, retention: Retention, tmp_path: Path, clock: Clock
+    security: ConfigurationSecurity, retention: Retention, tmp_path: Path, clock: Calendar
 ) -> None:
     security.authorize(ADA, Do.READ, "configuration:hosts")
     clock.forward(days=1)
@@ -147,7 +147,7 @@ async def test_old_records_are_exported_and_deleted_while_it_runs(
 
 @pytest.mark.feature("CC-07")
 async def test_a_failed_export_degrades_the_service_until_it_works(
-    security: ConfigurationSecurity, retention: Retention, tmp_path: Path, clock: Clock
+    security: ConfigurationSecurity, retention: Retention, tmp_path: Path, clock: Calendar
 ) -> None:
     security.authorize(ADA, Do.READ, "configuration:hosts")
     clock.forward(days=1)
@@ -184,7 +184,7 @@ def test_a_watch_over_a_log_of_one_file_needs_no_retention(audit: AuditLog) -> N
 
 @pytest.mark.feature("CC-06", "CX-05")
 async def test_compliance_takes_what_the_service_knows_itself(
-    security: ConfigurationSecurity, audit: AuditLog, clock: Clock
+    security: ConfigurationSecurity, audit: AuditLog, clock: Calendar
 ) -> None:
     security.authorize(ADA, Do.READ, "configuration:hosts")
     await until(lambda: sum(1 for _ in audit.records()) == 2)
@@ -247,7 +247,7 @@ async def test_a_canary_shows_up_nowhere(
 
 
 @pytest.mark.feature("CC-03")
-async def test_ended_sessions_are_swept(security: ConfigurationSecurity, clock: Clock) -> None:
+async def test_ended_sessions_are_swept(security: ConfigurationSecurity, clock: Calendar) -> None:
     opened = await security.sessions.open("ada")
     clock.now = opened.session.expires_at + timedelta(seconds=1)
 
