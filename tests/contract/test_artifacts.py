@@ -88,8 +88,10 @@ def test_a_wheel_that_was_changed_in_the_store_is_not_installed(
 
 
 def test_our_own_wheel_is_the_same_wherever_and_whenever_it_is_built(tmp_path: Path) -> None:
-    built = {own_wheel.build(paths.checkout(), Store(tmp_path / name)) for name in ("a", "b")}
-    assert len(built) == 1
+    for service in own_wheel.LOCKS:
+        stores = [Store(tmp_path / service / name) for name in ("a", "b")]
+        built = {own_wheel.build(paths.checkout(), store, service) for store in stores}
+        assert len(built) == 1
 
 
 def test_the_index_knows_the_wheel_that_a_model_names() -> None:

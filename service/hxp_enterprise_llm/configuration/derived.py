@@ -91,6 +91,7 @@ def _addresses(environment: Environment) -> _Rows:
     base = "service_network."
     roles = {
         "internal_services.api_gateway": "gateway",
+        "internal_services.configuration": "configuration",
         "internal_services.monitoring": "prometheus",
         "external_integration.database": "postgres",
         "external_integration.metrics_server": "prometheus",
@@ -99,7 +100,6 @@ def _addresses(environment: Environment) -> _Rows:
     for key, role in roles.items():
         yield base + key, _address(environment, role), f"the host and the port of role {role}"
     for key, service in {
-        "internal_services.configuration": "the configuration service",
         "internal_services.storage": "the storage service",
         "external_integration.vector_database": "Qdrant",
         "external_integration.grafana_server": "Grafana",

@@ -34,6 +34,7 @@ class Served:
 
 SERVED = (
     Served("gateway", "gateway", ("/health/live", "/health/ready"), base="/v1"),
+    Served("configuration", "configuration", ("/health/live", "/health/ready"), base="/v1"),
     Served("prometheus", "prometheus", ("/-/healthy", "/-/ready")),
     Served("alertmanager", "alertmanager", ("/-/healthy", "/-/ready")),
 )

@@ -21,6 +21,7 @@ REAL_SERIES = {
     "vllm": "vllm:generation_tokens_total",
     "engine_proxy": "haproxy_backend_http_responses_total",
     "gateway": "citadel_gateway_process_start_time_seconds",
+    "configuration": "citadel_configuration_service_documents",
     "postgres": "pg_stat_database_xact_commit",
     "redis": "redis_commands_processed_total",
     "prometheus": "prometheus_tsdb_head_samples_appended_total",

@@ -11,7 +11,14 @@ from hxp_enterprise_llm.schemas.effect import Effect
 from hxp_enterprise_llm.schemas.text import Address
 
 RoleName = Literal[
-    "vllm", "gateway", "postgres", "redis", "prometheus", "alertmanager", "exporters"
+    "vllm",
+    "gateway",
+    "configuration",
+    "postgres",
+    "redis",
+    "prometheus",
+    "alertmanager",
+    "exporters",
 ]
 MOST_MEMORY = 2**47
 """128 TiB; no single machine has more."""

@@ -87,7 +87,15 @@ class Configuration(WrittenModel):
         default=True, description="Secrets are always references."
     )
     backup_enabled: Annotated[bool, Effect.LIVE] = Field(
-        default=True, description="Whether older revisions are kept."
+        default=True, description="Whether older revisions are kept, and backed up each day."
+    )
+    key: Annotated[SecretReference, Effect.DANGEROUS] = Field(
+        default="generated:configuration/key",
+        description="Key of the first administrator of the configuration service.",
+    )
+    signing_key: Annotated[SecretReference, Effect.DANGEROUS] = Field(
+        default="generated:configuration/signing-key",
+        description="What the key that signs revisions is made of.",
     )
 
 

@@ -42,6 +42,10 @@ class Listeners(WrittenModel):
         default=Listener(port=9101),
         description="Metrics and health of gateway workers, counted up from the port.",
     )
+    configuration: Listener = Field(
+        default=Listener(port=8080),
+        description="API, metrics and health of the configuration service.",
+    )
     engine: Listener = Field(
         default=Listener(port=8101),
         description="vLLM on loopback, counted up from the port in the order of models.",

@@ -21,7 +21,7 @@ from hxp_enterprise_llm.orchestration.resolvers import resolve
 from hxp_enterprise_llm.schemas.environment import Environment
 from hxp_enterprise_llm.schemas.reference import SecretReference
 from hxp_enterprise_llm.schemas.roles.role import RoleData
-from hxp_enterprise_llm.testing.factories import context
+from hxp_enterprise_llm.testing.factories import HOSTS, context
 
 
 class Inner(BaseModel):
@@ -108,7 +108,8 @@ def test_ansible_takes_what_is_resolved_and_refuses_what_is_not(role: str) -> No
 
 
 def resolved_roles() -> dict[str, RoleData]:
-    seen = context()
+    edge = {"roles": ["gateway", "configuration"], "memory": "1GiB"}
+    seen = context(hosts={**HOSTS, "edge-1": edge})
     return {
         role: data for host in seen.environment.hosts for role, data in resolve(seen, host).items()
     }

@@ -13,7 +13,6 @@ WITHOUT_EFFECT: tuple[KeyPath, ...] = (
     ("infrastructure_services", "api_gateway", "rate_limit_rps"),
     ("infrastructure_services", "monitoring", "health_check_interval"),
     ("infrastructure_services", "monitoring", "dashboard_auto_discovery"),
-    ("infrastructure_services", "configuration", "hot_reload"),
     ("infrastructure_services", "storage", "max_storage_gb"),
     ("infrastructure_services", "storage", "compression_enabled"),
     ("integration_services", "vector_database"),

@@ -26,7 +26,8 @@ SYSTEM = 256 * MIB  # systemd, SSH, the node exporter and the allow-list proxy
 BUFFERS = 1.1
 # Resident at rest, measured on hosts of provider local: with less nothing runs.
 SYSTEM_FLOOR = 40 * MIB  # systemd, SSH and the node exporter
-FLOORS = {"gateway": 40 * MIB, "prometheus": 80 * MIB}  # a gateway's are of each worker
+# A gateway's are of each worker.
+FLOORS = {"gateway": 40 * MIB, "configuration": 72 * MIB, "prometheus": 80 * MIB}
 FLOOR_OF_OTHERS = 36 * MIB
 _PARAMETERS = re.compile(r"(?<![\w.])(?:(\d+)x)?(\d+(?:\.\d+)?)([BbMm])(?![A-Za-z0-9])")
 _READABLE = re.compile(r"(\d+(?:\.\d+)?)([kKmMgGtT]?)")

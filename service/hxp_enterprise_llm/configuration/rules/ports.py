@@ -14,6 +14,7 @@ ROLE_LISTENERS = {
     "base": ("node_exporter",),
     "vllm": ("engine", "engine_proxy", "engine_proxy_metrics"),
     "gateway": ("gateway", "gateway_metrics"),
+    "configuration": ("configuration",),
     "postgres": ("postgres",),
     "redis": ("redis",),
     "prometheus": ("prometheus",),

@@ -13,26 +13,30 @@ from hxp_enterprise_llm.schemas.models import Model
 _VENV_FORMAT = "venv 1"
 _MODEL_FORMAT = "model 1"
 PACKAGE = "service/hxp_enterprise_llm"
-SERVICE_PARTS = ("__init__.py", "py.typed", "core", "gateway", "schemas", "utilities")
-"""What services on hosts import: the rest of the package stays on the controller, so that a change
-there neither ships nor restarts anything."""
+_SHARED = ("__init__.py", "py.typed", "core", "schemas", "utilities")
+SERVICE_PARTS = {
+    "gateway": (*_SHARED, "gateway"),
+    "configuration": (*_SHARED, "configuration"),
+}
+"""Wheel set → what its service imports: the rest of the package stays on the controller, so that a
+change there neither ships nor restarts anything."""
 
 
 def venv_digest(set_name: str, root: Path | None = None) -> str:
     """Return the SHA-256 that names the virtual environment of a wheel set.
 
-    Set `gateway` carries our own package, so its digest covers the sources that services import.
+    The sets of our own services carry our package, so their digests cover what they import of it.
 
     Args:
-        set_name: `vllm-cpu`, `vllm-cuda` or `gateway`.
+        set_name: `vllm-cpu`, `vllm-cuda`, `gateway` or `configuration`.
         root: The checkout; the current one when not given.
     """
     root = root or paths.checkout()
     sum_ = hashlib.sha256(f"{_VENV_FORMAT}\n{set_name}\n".encode())
     sum_.update(lock_of(set_name, root).read_bytes())
-    if set_name == "gateway":
+    if set_name in SERVICE_PARTS:
         sum_.update((root / "pyproject.toml").read_bytes())
-        for part in SERVICE_PARTS:
+        for part in SERVICE_PARTS[set_name]:
             sum_.update(_tree(root / PACKAGE / part))
     return sum_.hexdigest()
 

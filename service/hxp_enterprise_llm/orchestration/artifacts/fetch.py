@@ -105,9 +105,9 @@ class Fetcher:
         self._download(_download_of(wheel) for wheel in wheels)
         files = {wheel.file: wheel.sha256 for wheel in wheels}
         requirements = [wheel.requirement for wheel in wheels]
-        if ref.name == "gateway":
-            self._report("gateway: building the wheel of this checkout")
-            file, files_sha256, line = own_wheel.build(self._root, self.store)
+        if ref.name in own_wheel.LOCKS:
+            self._report(f"{ref.name}: building the wheel of this checkout")
+            file, files_sha256, line = own_wheel.build(self._root, self.store, ref.name)
             files[file] = files_sha256
             requirements.append(line)
         files["requirements.txt"] = self.store.keep(

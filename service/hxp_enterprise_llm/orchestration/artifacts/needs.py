@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from hxp_enterprise_llm.orchestration.artifacts.digests import model_ref, venv_ref
+from hxp_enterprise_llm.orchestration.artifacts.own_wheel import LOCKS
 from hxp_enterprise_llm.schemas.artifacts import ArtifactRef
 from hxp_enterprise_llm.schemas.environment import Environment
 from hxp_enterprise_llm.schemas.models import Model
@@ -38,8 +39,7 @@ def needs_of(environment: Environment) -> Needs:
     for host in environment.hosts_with("vllm"):
         sets.append(engine_set(environment.hosts[host].accelerator))
         models |= environment.models_on(host)
-    if environment.hosts_with("gateway"):
-        sets.append("gateway")
+    sets += [name for name in LOCKS if environment.hosts_with(name)]
     return Needs(
         venvs=tuple(venv_ref(name) for name in dict.fromkeys(sets)),
         models={model_ref(name, model): model for name, model in models.items()},

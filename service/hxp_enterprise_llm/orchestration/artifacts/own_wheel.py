@@ -15,19 +15,20 @@ from hxp_enterprise_llm.orchestration.artifacts.sets import fitness
 from hxp_enterprise_llm.orchestration.artifacts.store import Store
 from hxp_enterprise_llm.utilities.process import own, run
 
-GATEWAY_LOCK = "locks/pylock.gateway.toml"
+LOCKS = {name: f"locks/pylock.{name}.toml" for name in SERVICE_PARTS}
+"""Wheel set of a service of ours → its lock; `pyproject.toml` has an extra of the same name."""
 _EPOCH = "315532800"
 """1980-01-01: the earliest time that a zip file can name."""
 _HEADER = """\
-# Made by `make generate` from uv.lock: what the gateway needs on hosts.
+# Made by `make generate` from uv.lock: what service %s needs on hosts.
 lock-version = "1.0"
 created-by = "citadel"
 requires-python = ">=3.11"
 """
 
 
-def gateway_lock(root: Path) -> str:
-    """Return `GATEWAY_LOCK` as uv.lock has it now; needs no network.
+def lock(root: Path, name: str) -> str:
+    """Return the lock of a service of ours as uv.lock has it now; needs no network.
 
     Raises:
         CommandError: uv is missing, or uv.lock does not fit pyproject.toml.
@@ -39,13 +40,13 @@ def gateway_lock(root: Path) -> str:
         "--offline",
         "--quiet",
         "--extra",
-        "gateway",
+        name,
         "--no-dev",
     ]
     command += ["--no-emit-project", "--format", "pylock.toml"]
     text = run(command, cwd=root, next_step="run: uv lock").stdout
     packages: list[dict[str, Any]] = tomllib.loads(text)["packages"]
-    return _HEADER + "".join(_entry(package) for package in packages)
+    return _HEADER % name + "".join(_entry(package) for package in packages)
 
 
 def _entry(package: dict[str, Any]) -> str:
@@ -66,13 +67,13 @@ def _sha256(wheel: dict[str, Any]) -> str:
     return sha256
 
 
-def _sources(root: Path, folder: str) -> Path:
-    """Return a copy of what the wheel is built from: the parts that services import."""
+def _sources(root: Path, folder: str, name: str) -> Path:
+    """Return a copy of what the wheel is built from: the parts that the service imports."""
     copy = Path(folder) / "sources"
     (copy / PACKAGE).mkdir(parents=True)
     for name in ("pyproject.toml", "README.md"):
         shutil.copy2(root / name, copy / name)
-    for part in SERVICE_PARTS:
+    for part in SERVICE_PARTS[name]:
         source, target = root / PACKAGE / part, copy / PACKAGE / part
         if source.is_dir():
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
@@ -81,8 +82,8 @@ def _sources(root: Path, folder: str) -> Path:
     return copy
 
 
-def build(root: Path, store: Store) -> tuple[str, str, str]:
-    """Build the wheel of what services of this checkout import into the store.
+def build(root: Path, store: Store, service: str) -> tuple[str, str, str]:
+    """Build the wheel of what a service of this checkout imports into the store.
 
     Returns:
         Its file name, its SHA-256, and its line for requirements.txt.
@@ -99,7 +100,7 @@ def build(root: Path, store: Store) -> tuple[str, str, str]:
                 "--wheel",
                 "--out-dir",
                 folder,
-                str(_sources(root, folder)),
+                str(_sources(root, folder, service)),
             ],
             env=dict(os.environ, SOURCE_DATE_EPOCH=_EPOCH),
             next_step="Correct the package, then run it again.",

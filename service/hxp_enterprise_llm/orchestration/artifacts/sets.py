@@ -18,7 +18,7 @@ _PYTHON_MINOR = 11
 _GLIBC_MINOR = 36
 _MACHINE = "x86_64"
 _LEGACY_GLIBC = {"manylinux1": 5, "manylinux2010": 12, "manylinux2014": 17}
-SETS = ("vllm-cpu", "vllm-cuda", "vllm-rocm", "gateway", "uv")
+SETS = ("vllm-cpu", "vllm-cuda", "vllm-rocm", "gateway", "configuration", "uv")
 
 
 @dataclass(frozen=True)

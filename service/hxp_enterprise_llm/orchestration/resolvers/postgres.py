@@ -22,7 +22,9 @@ def resolve(context: Context, host: str) -> PostgresRole:
         database=database.database,
         user=database.user,
         password=database.password,
-        clients=networks(context, "gateway"),
+        clients=tuple(
+            dict.fromkeys(networks(context, "gateway") + networks(context, "configuration"))
+        ),
         monitors=networks(context, "exporters"),
         max_connections=database.max_connections,
         connection_timeout_s=max(1, round(database.connection_timeout)),

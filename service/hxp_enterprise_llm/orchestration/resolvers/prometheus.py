@@ -36,6 +36,7 @@ def jobs(context: Context) -> tuple[ScrapeJob, ...]:
         "vllm": _engines(context),
         "engine_proxy": _every(context, "vllm", "engine_proxy_metrics"),
         "gateway": _workers(context),
+        "configuration": _every(context, "configuration", "configuration"),
         "postgres": _stores(context, "postgres"),
         "redis": _stores(context, "redis"),
         "prometheus": _every(context, "prometheus", "prometheus"),

@@ -9,7 +9,7 @@ import pytest
 from hxp_enterprise_llm.core.exceptions import CitadelError
 from hxp_enterprise_llm.orchestration import paths
 from hxp_enterprise_llm.orchestration.artifacts.digests import model_digest, venv_digest
-from hxp_enterprise_llm.orchestration.artifacts.own_wheel import gateway_lock
+from hxp_enterprise_llm.orchestration.artifacts.own_wheel import LOCKS, lock
 from hxp_enterprise_llm.orchestration.artifacts.sets import SETS, fitness, lock_of, wheels_of
 from hxp_enterprise_llm.schemas.models import Model
 
@@ -61,9 +61,10 @@ def test_the_most_specific_wheel_ranks_highest() -> None:
     assert ranks == sorted(rank for rank in ranks if rank is not None)
 
 
-def test_the_gateway_lock_is_what_uv_lock_says() -> None:
-    lock = lock_of("gateway", paths.checkout())
-    assert lock.read_text() == gateway_lock(paths.checkout()), "run: make generate"
+@pytest.mark.parametrize("name", LOCKS)
+def test_the_locks_of_our_services_are_what_uv_lock_says(name: str) -> None:
+    written = lock_of(name, paths.checkout()).read_text()
+    assert written == lock(paths.checkout(), name), "run: make generate"
 
 
 def small_checkout(folder: Path) -> Path:

@@ -9,7 +9,7 @@ import pytest
 
 from hxp_enterprise_llm.orchestration import paths
 from hxp_enterprise_llm.orchestration.artifacts.__main__ import main
-from hxp_enterprise_llm.orchestration.artifacts.own_wheel import GATEWAY_LOCK
+from hxp_enterprise_llm.orchestration.artifacts.own_wheel import LOCKS
 
 
 @pytest.fixture
@@ -19,16 +19,17 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         shutil.copyfile(paths.checkout() / name, tmp_path / name)
     (tmp_path / "stacks").mkdir()
     (tmp_path / "locks").mkdir()
-    (tmp_path / GATEWAY_LOCK).write_text("stale\n")
+    for path in LOCKS.values():
+        (tmp_path / path).write_text("stale\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 def test_lock_writes_what_is_committed(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    committed = Path(__file__).parents[4] / GATEWAY_LOCK
     assert main(["lock"]) == 0
-    assert (copy / GATEWAY_LOCK).read_text() == committed.read_text()
-    assert capsys.readouterr().out == f"wrote {GATEWAY_LOCK}\n"
+    for path in LOCKS.values():
+        assert (copy / path).read_text() == (Path(__file__).parents[4] / path).read_text()
+    assert capsys.readouterr().out == "".join(f"wrote {path}\n" for path in LOCKS.values())
 
 
 def test_a_uv_lock_that_does_not_fit_is_told_and_leaves_the_lock(
@@ -37,7 +38,7 @@ def test_a_uv_lock_that_does_not_fit_is_told_and_leaves_the_lock(
     (copy / "uv.lock").write_text("version = 1\n")
     assert main(["lock"]) == 1
     assert "run: uv lock" in capsys.readouterr().err
-    assert (copy / GATEWAY_LOCK).read_text() == "stale\n"
+    assert {(copy / path).read_text() for path in LOCKS.values()} == {"stale\n"}
 
 
 @pytest.mark.parametrize("words", [[], ["loc"], ["lock", "flags"]])

@@ -1,0 +1,51 @@
+"""Environment → role `configuration`: a server over the environment's PostgreSQL, or over files."""
+
+from __future__ import annotations
+
+from hxp_enterprise_llm.orchestration.artifacts.digests import venv_ref
+from hxp_enterprise_llm.orchestration.resolvers.context import Context
+from hxp_enterprise_llm.schemas.configuration_service import (
+    ConfigurationServiceConfig,
+    DatabaseStore,
+    FileStore,
+    RevisionBackup,
+)
+from hxp_enterprise_llm.schemas.gateway import Listen
+from hxp_enterprise_llm.schemas.roles.configuration import ConfigurationRole
+
+
+def resolve(context: Context, host: str) -> ConfigurationRole:
+    """Return the data of the configuration service of a host."""
+    environment = context.environment
+    services, venv = environment.infrastructure_services, venv_ref("configuration")
+    settings, storage = services.configuration, services.storage
+    data, port = f"{storage.data_storage_path}/configuration", environment.port("configuration")
+    shared = bool(environment.hosts_with("postgres"))
+    backup = RevisionBackup(folder=f"{storage.backup_storage_path}/configuration")
+    return ConfigurationRole(
+        artifacts=(venv,),
+        venv=venv.path,
+        key=settings.key,
+        signing=settings.signing_key,
+        database=environment.integration_services.database.password if shared else None,
+        config=ConfigurationServiceConfig(
+            environment=context.name,
+            listen=Listen(host=context.host(host).address, port=port),
+            store=_database(context) if shared else FileStore(folder=data),
+            state=data,
+            signing="signing",
+            hot_reload=settings.hot_reload,
+            backup=backup if settings.backup_enabled else None,
+        ),
+    )
+
+
+def _database(context: Context) -> DatabaseStore:
+    database = context.environment.integration_services.database
+    return DatabaseStore(
+        kind="postgres",
+        host=context.host(context.environment.hosts_with("postgres")[0]).address,
+        port=context.environment.port("postgres"),
+        database=database.database,
+        user=database.user,
+    )

@@ -1,0 +1,65 @@
+"""A configuration service shares the environment's PostgreSQL, or keeps files of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hxp_enterprise_llm.orchestration.artifacts.needs import needs_of
+from hxp_enterprise_llm.orchestration.endpoints import urls
+from hxp_enterprise_llm.orchestration.resolvers import postgres, prometheus
+from hxp_enterprise_llm.orchestration.resolvers.configuration import resolve
+from hxp_enterprise_llm.orchestration.resolvers.context import Context
+from hxp_enterprise_llm.schemas.configuration_service import DatabaseStore, FileStore
+from hxp_enterprise_llm.testing.factories import HOSTS, context
+
+pytestmark = pytest.mark.feature("CL-01", "KT-01", "A26")
+EDGE = {"roles": ["gateway", "configuration"], "memory": "1GiB"}
+
+
+def seen(**sections: Any) -> Context:
+    return context(**{"hosts": {**HOSTS, "edge-1": EDGE}, **sections})
+
+
+def test_it_shares_the_database_of_the_environment() -> None:
+    role = resolve(seen(), "edge-1")
+    assert isinstance(role.config.store, DatabaseStore)
+    assert role.config.store.host == "10.200.0.13"
+    assert role.database == seen().environment.integration_services.database.password
+    assert (role.config.environment, role.config.listen.port) == ("test", 8080)
+    assert role.config.listen.host == "10.200.0.12"
+    assert (role.key, role.signing) == (
+        "generated:configuration/key",
+        "generated:configuration/signing-key",
+    )
+    clients = postgres.resolve(seen(), "data-1").clients
+    assert clients.count("10.200.0.12/32") == 1
+
+
+def test_without_one_it_keeps_files_where_data_lies() -> None:
+    storage = {"storage": {"data_storage_path": "/srv/data", "backup_storage_path": "/srv/back"}}
+    role = resolve(seen(hosts={"edge-1": EDGE}, infrastructure_services=storage), "edge-1")
+    assert role.config.store == FileStore(folder="/srv/data/configuration")
+    assert role.config.state == "/srv/data/configuration"
+    assert role.config.backup is not None
+    assert role.config.backup.folder == "/srv/back/configuration"
+    assert role.database is None
+
+
+def test_hot_reload_backups_and_the_port_are_what_the_file_says() -> None:
+    settings = {"configuration": {"hot_reload": False, "backup_enabled": False}}
+    listeners = {"configuration": {"port": 8181}}
+    role = resolve(seen(infrastructure_services=settings, listeners=listeners), "edge-1")
+    assert role.config.hot_reload is False
+    assert role.config.backup is None
+    assert role.config.listen.port == 8181
+
+
+def test_it_is_installed_scraped_and_reached() -> None:
+    there = seen()
+    assert "configuration" in [ref.name for ref in needs_of(there.environment).venvs]
+    (job,) = [job for job in prometheus.jobs(there) if job.name == "configuration"]
+    assert [target.address for target in job.targets] == ["10.200.0.12:8080"]
+    assert urls(there.environment, there.fleet)["configuration"] == "http://10.200.0.12:8080/v1"
+    assert "configuration" not in [ref.name for ref in needs_of(context().environment).venvs]
