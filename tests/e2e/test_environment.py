@@ -165,14 +165,16 @@ def test_two_ups_at_once_one_is_refused_with_the_holder_s_name(live: Live) -> No
 
 
 def test_a_bad_engine_flag_is_refused_before_anything_is_touched(edited: Live) -> None:
-    process = engine_process(edited)
-    with changed(edited) as document:
-        document["models"]["tiny"]["engine"]["max_modle_len"] = 128
+    before, process = edited.file.read_text(), engine_process(edited)
+    # Asked before the file is wrong: `citadel env` and `ssh` refuse such a file as well.
     with asked_throughout(edited) as statuses:
+        with changed(edited) as document:
+            document["models"]["tiny"]["engine"]["max_modle_len"] = 128
         refused = edited.citadel("up", code=3)
     assert "max_model_len" in refused.stdout + refused.stderr
-    assert engine_process(edited) == process
     assert set(statuses) == {200}
+    edited.file.write_text(before)
+    assert engine_process(edited) == process
 
 
 def test_a_flag_that_vllm_refuses_leaves_the_running_engine_answering(edited: Live) -> None:
