@@ -45,8 +45,10 @@ ENVIRONMENT = """
 # A host as its owner has it: nothing of ours, no store of the controller's.
 _BARE = """
 set -eu
-umount /opt/citadel/store /opt/citadel/venvs
-rm -r /opt/citadel
+for place in store venvs; do
+    if mountpoint -q "/opt/citadel/$place"; then umount "/opt/citadel/$place"; fi
+done
+rm -rf /opt/citadel
 """
 # What a program on the host gets that wants out.
 _OUT = """
@@ -85,10 +87,12 @@ class Onsite:
 def onsite(make: Make) -> Iterator[Onsite]:
     machines = make("stacks-machines", MACHINES)
     machines.up()
-    for host in machines.fleet.hosts:
-        machines.run(host, "sh", "-s", stdin=_BARE)
     live = Live(environment_file("stacks-onsite"))
     live.file.write_text(described(machines))
+    # What a killed run left on the machines is taken off as an owner would do it.
+    live.citadel("destroy", "--yes")
+    for host in machines.fleet.hosts:
+        machines.run(host, "sh", "-s", stdin=_BARE)
     try:
         first = json.loads(live.citadel("up", "--output", "json").stdout)
         yield Onsite(machines, live, first)
