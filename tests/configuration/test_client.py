@@ -140,6 +140,32 @@ async def test_one_who_may_not_read_is_told_why(service: ServiceUnderTest, tmp_p
     await one.close()
 
 
+async def test_replicas_spread_over_the_servers(tmp_path: Path) -> None:
+    asked = [0, 0, 0]
+
+    class Server(Liar):
+        def __init__(self, number: int) -> None:
+            super().__init__({"behind": []})
+            self.number = number
+
+        async def put(self, path: str, body: bytes, *, timeout: float) -> Reply:  # noqa: ASYNC109
+            asked[self.number] += 1
+            return Reply(200, json.dumps(self.body).encode())
+
+    for number in range(300):
+        servers = [Server(one) for one in range(3)]
+        replica = ConfigurationClient(
+            servers,
+            "gateway",
+            "main",
+            GatewayConfig,
+            cache=tmp_path / "x.json",
+            replica=f"gw-{number}",
+        )
+        assert await replica.report() == ()
+    assert min(asked) >= 60
+
+
 class Liar:
     """Answers as it is told to: the one double here, of a server that was taken over."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,7 +134,8 @@ class ConfigurationClient(Generic[ModelT]):
     """One document, from whichever server answers, or from the disk.
 
     Args:
-        servers: Ways to the servers, the preferred first.
+        servers: Ways to the servers; which is asked first depends on `replica`, so that replicas
+            spread over them, and without a name it is the first.
         kind: Kind of the document.
         name: Name of the document.
         model: What it must be.
@@ -159,7 +161,7 @@ class ConfigurationClient(Generic[ModelT]):
         beat: float = 15.0,
         logger: Logger | None = None,
     ) -> None:
-        self._servers, self._model = tuple(servers), model
+        self._servers, self._model = _spread(servers, replica), model
         self._document, self._cache = (kind, name), cache
         self._path = f"/v1/documents/{kind}/{name}"
         self._replica, self._verifier, self._beat = replica, verifier, beat
@@ -317,6 +319,12 @@ class ConfigurationClient(Generic[ModelT]):
                 f"revision {revision.number} does not fit this program: {', '.join(keys)}",
                 next_step="Use the version of the program that the revision was made for.",
             ) from None
+
+
+def _spread(servers: Sequence[Wire], replica: str) -> tuple[Wire, ...]:
+    """Return the servers in the order in which a replica asks them."""
+    first = zlib.crc32(replica.encode()) % max(1, len(servers))
+    return (*servers[first:], *servers[:first])
 
 
 def _revision(body: bytes) -> Revision:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from hxp_enterprise_llm.configuration.derived import derived
 from hxp_enterprise_llm.orchestration.artifacts.needs import needs_of
 from hxp_enterprise_llm.orchestration.endpoints import urls
 from hxp_enterprise_llm.orchestration.resolvers import postgres, prometheus
@@ -54,6 +55,14 @@ def test_hot_reload_backups_and_the_port_are_what_the_file_says() -> None:
     assert role.config.hot_reload is False
     assert role.config.backup is None
     assert role.config.listen.port == 8181
+
+
+def test_its_address_is_known_to_all() -> None:
+    host = {"edge-1": {**EDGE, "address": "192.168.10.29"}}
+    environment = seen(hosts=host).environment
+    found = {item.path: item.value for item in derived("test", environment)}
+    path = ("service_network", "internal_services", "configuration")
+    assert found[path] == "192.168.10.29:8080"
 
 
 def test_it_is_installed_scraped_and_reached() -> None:
