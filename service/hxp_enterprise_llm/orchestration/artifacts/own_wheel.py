@@ -71,8 +71,8 @@ def _sources(root: Path, folder: str, name: str) -> Path:
     """Return a copy of what the wheel is built from: the parts that the service imports."""
     copy = Path(folder) / "sources"
     (copy / PACKAGE).mkdir(parents=True)
-    for name in ("pyproject.toml", "README.md"):
-        shutil.copy2(root / name, copy / name)
+    for file in ("pyproject.toml", "README.md"):
+        shutil.copy2(root / file, copy / file)
     for part in SERVICE_PARTS[name]:
         source, target = root / PACKAGE / part, copy / PACKAGE / part
         if source.is_dir():
