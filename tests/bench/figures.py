@@ -17,20 +17,27 @@ seconds = performance.seconds
 
 @dataclass(frozen=True)
 class Bar:
-    """What a figure must hold: ours at most a limit in its unit, or the ratio at least one."""
+    """What a figure must hold: ours at most or at least a limit, or the ratio at least one."""
 
-    direction: Literal["at most", "ratio at least"]
+    direction: Literal["at most", "at least", "ratio at least"]
     limit: float
 
     def text(self, unit: str) -> str:
         """Return the bar as the page shows it."""
-        at_most = self.direction == "at most"
-        return f"≤ {self.limit:g} {unit}" if at_most else f"≥ {self.limit:g}×"
+        sign = "≤" if self.direction == "at most" else "≥"
+        return f"{sign} {self.limit:g}" + (
+            "×" if self.direction == "ratio at least" else f" {unit}"
+        )
 
 
 def at_most(limit: float) -> Bar:
     """Return a bar for ours, in the figure's unit."""
     return Bar("at most", limit)
+
+
+def at_least(limit: float) -> Bar:
+    """Return a bar for ours where more is better, in the figure's unit."""
+    return Bar("at least", limit)
 
 
 def ratio_at_least(limit: float) -> Bar:
@@ -80,6 +87,8 @@ class Figure:
             return True
         if self.bar.direction == "at most":
             return self.ours <= self.bar.limit
+        if self.bar.direction == "at least":
+            return self.ours >= self.bar.limit
         # The floor stands for what is below it, so that noise makes no ratio larger.
         return self.peer_value is not None and self.peer_value >= self.bar.limit * max(
             self.ours, self.floor

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import bundle
 import commands
+import config
 import memory
 import pytest
 import run
 import up
-from figures import Bar, Figure, at_most, missed, ratio_at_least, save, table
+from figures import Bar, Figure, at_least, at_most, missed, ratio_at_least, save, table
 
 
 @pytest.mark.parametrize(
@@ -18,6 +19,8 @@ from figures import Bar, Figure, at_most, missed, ratio_at_least, save, table
     [
         (30.0, None, at_most(30), True),
         (30.1, None, at_most(30), False),
+        (95.0, None, at_least(95), True),
+        (94.9, None, at_least(95), False),
         (1.0, 10.0, ratio_at_least(10), True),
         (1.0, 9.9, ratio_at_least(10), False),
         (1.0, None, ratio_at_least(10), False),
@@ -46,10 +49,12 @@ def test_every_missed_bar_is_named_with_what_was_measured() -> None:
         Figure("up again", "s", 31.2, "", None, at_most(30)),
         Figure("help", "s", 0.1, "", None, at_most(0.3)),
         Figure("40 files", "s", 2.0, "40 tasks", 10.0, ratio_at_least(10)),
+        Figure("hit rate", "%", 94.0, "", None, at_least(95)),
     ]
     assert missed(figures) == [
         "up again: 31.2 s; its bar is ≤ 30 s",
         "40 files: 2 s, 5.0×; its bar is ≥ 10×",
+        "hit rate: 94 %; its bar is ≥ 95 %",
     ]
 
 
@@ -66,7 +71,7 @@ def test_the_run_ends_with_1_when_a_bar_is_missed_and_the_page_is_there(
     monkeypatch.setattr(run, "ENVIRONMENT", tmp_path / "bench.yaml")
     monkeypatch.setattr(run, "PAGE", tmp_path / "benchmarks.md")
     monkeypatch.setattr("sys.argv", ["run.py"])
-    for module in (up, memory, bundle, commands):
+    for module in (up, memory, bundle, commands, config):
         monkeypatch.setattr(module, "measure", measure)
     monkeypatch.setattr(up, "citadel", measure)
     with pytest.raises(SystemExit) as ended:
@@ -75,3 +80,28 @@ def test_the_run_ends_with_1_when_a_bar_is_missed_and_the_page_is_there(
     assert f"| up again | ≤ 30 s | {again:g} s |" in (tmp_path / "benchmarks.md").read_text()
     told = "missed: up again: 31.2 s; its bar is ≤ 30 s\n" if code else ""
     assert capsys.readouterr().err == told
+
+
+def test_configuration_by_itself_changes_its_section_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def measure() -> None:
+        save("config", [Figure("hit rate", "%", 94.0, "", None, at_least(95))])
+
+    page = tmp_path / "benchmarks.md"
+    page.write_text("# Page\n\n## Memory\n\nold\n\n## Configuration\n\nold\n\n## More\n\nold\n")
+    monkeypatch.setattr("figures.RESULTS", tmp_path)
+    monkeypatch.setattr(run, "RESULTS", tmp_path)
+    monkeypatch.setattr(run, "PAGE", page)
+    monkeypatch.setattr("sys.argv", ["run.py", "--config"])
+    monkeypatch.setattr(config, "measure", measure)
+    with pytest.raises(SystemExit) as ended:
+        run.main()
+    assert ended.value.code == 1
+    before, _, after = page.read_text().partition("\n## Configuration\n")
+    section, _, rest = after.partition("\n## ")
+    assert before == "# Page\n\n## Memory\n\nold\n"
+    assert "| hit rate | ≥ 95 % | 94 % |" in section
+    assert "old" not in section
+    assert rest == "More\n\nold\n"
+    assert capsys.readouterr().err == "missed: hit rate: 94 %; its bar is ≥ 95 %\n"
