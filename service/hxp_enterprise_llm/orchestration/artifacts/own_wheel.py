@@ -67,13 +67,13 @@ def _sha256(wheel: dict[str, Any]) -> str:
     return sha256
 
 
-def _sources(root: Path, folder: str, name: str) -> Path:
+def _sources(root: Path, folder: str, service: str) -> Path:
     """Return a copy of what the wheel is built from: the parts that the service imports."""
     copy = Path(folder) / "sources"
     (copy / PACKAGE).mkdir(parents=True)
     for file in ("pyproject.toml", "README.md"):
         shutil.copy2(root / file, copy / file)
-    for part in SERVICE_PARTS[name]:
+    for part in SERVICE_PARTS[service]:
         source, target = root / PACKAGE / part, copy / PACKAGE / part
         if source.is_dir():
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
