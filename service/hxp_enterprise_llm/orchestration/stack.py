@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import shutil
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hxp_enterprise_llm.configuration.loader import LoadedEnvironment
-from hxp_enterprise_llm.core.exceptions import CitadelError, UnreachableError
+from hxp_enterprise_llm.core.exceptions import CitadelError, RefusedError, UnreachableError
 from hxp_enterprise_llm.orchestration import ownership, paths, stack_locks
 from hxp_enterprise_llm.orchestration.events import Changes, Progress, describe
 from hxp_enterprise_llm.orchestration.toolchain import Toolchain
@@ -24,6 +25,8 @@ from hxp_enterprise_llm.utilities.report import Report
 
 _OUTPUT = "fleet"
 _FILE_VARIABLE = "CITADEL_ENVIRONMENT_FILE"
+_PASSPHRASE = "pulumi.passphrase"  # noqa: S105 - the name of its file
+_PASSWORD = re.compile(r"(://[^/?#@\s:]*:)[^@\s]*@")
 _BY_PASSPHRASE = "passphrase"  # noqa: S105 - a kind of provider
 
 
@@ -163,9 +166,14 @@ class Stack:
         return self._own_variables()
 
     def prepare(self) -> None:
-        """Make the backend's folder, the passphrase and the stack where they are missing."""
+        """Make the backend's folder, the passphrase and the stack where they are missing.
+
+        Raises:
+            RefusedError: The stack is there, and this checkout does not have its passphrase.
+        """
         ownership.record(self._loaded)
         if self._state() is not None:
+            self._refuse_without_passphrase()
             return
         provider = self._loaded.environment.state.secrets_provider
         try:
@@ -176,10 +184,30 @@ class Stack:
             if "already exists" not in error.output:
                 raise
 
+    def _refuse_without_passphrase(self) -> None:
+        by_passphrase = self._loaded.environment.state.secrets_provider == _BY_PASSPHRASE
+        if by_passphrase and not self._has_own_state() and not _given_passphrase():
+            path = paths.state() / _PASSPHRASE
+            if not path.exists():
+                raise RefusedError(
+                    f"the passphrase of stack {self.name} is not in this checkout, and its state "
+                    "is shared",
+                    next_step=f"Copy {path.name} from the checkout that made it to {path.parent}, "
+                    "or set PULUMI_CONFIG_PASSPHRASE_FILE.",
+                )
+
+    def _has_own_state(self) -> bool:
+        return self.backend.startswith("file://")
+
     def _all_variables(self) -> dict[str, str]:
-        # A passphrase in the caller's shell would win over the file.
-        inherited = {k: v for k, v in os.environ.items() if k != "PULUMI_CONFIG_PASSPHRASE"}
-        return inherited | self._own_variables()
+        # A passphrase in the caller's shell would win over the file of the checkout's own state.
+        own = self._own_variables()
+        is_ours = "PULUMI_CONFIG_PASSPHRASE_FILE" in own
+        return {
+            key: value
+            for key, value in os.environ.items()
+            if key != "PULUMI_CONFIG_PASSPHRASE" or not is_ours
+        } | own
 
     def _own_variables(self) -> dict[str, str]:
         variables = {
@@ -187,7 +215,8 @@ class Stack:
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PATH": self._path(),
         }
-        if self._loaded.environment.state.secrets_provider == _BY_PASSPHRASE:
+        by_passphrase = self._loaded.environment.state.secrets_provider == _BY_PASSPHRASE
+        if by_passphrase and (self._has_own_state() or not _given_passphrase()):
             variables["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(_passphrase_file())
         if self._loaded.path != self._root / "stacks" / "environments" / f"{self.name}.yaml":
             variables[_FILE_VARIABLE] = str(self._loaded.path.resolve())
@@ -273,7 +302,9 @@ def export(toolchain: Toolchain, name: str, backend: str) -> dict[str, Any] | No
         if "no stack named" in error.output:
             return None
         raise UnreachableError(
-            f"the state of stack {name} cannot be read from {backend}\n{error.output.strip()}",
+            _without_passwords(
+                f"the state of stack {name} cannot be read from {backend}\n{error.output.strip()}"
+            ),
             next_step="Check state.backend of the environment, and your access to it.",
         ) from None
     return state
@@ -316,8 +347,22 @@ def _folder() -> Path:
     return folder
 
 
+def _given_passphrase() -> bool:
+    names = ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")
+    return any(os.environ.get(name) for name in names)
+
+
 def _passphrase_file() -> Path:
-    path = paths.state() / "pulumi.passphrase"
+    path = paths.state() / _PASSPHRASE
     if not path.exists():
-        write_atomic(path, secrets.token_urlsafe(32), mode=0o600)
+        text = secrets.token_urlsafe(32)
+        own = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+        write_atomic(own, text, mode=0o600)
+        with suppress(FileExistsError):  # Another run was first: its passphrase counts.
+            path.hardlink_to(own)
+        own.unlink()
     return path
+
+
+def _without_passwords(text: str) -> str:
+    return _PASSWORD.sub(r"\1***@", text)

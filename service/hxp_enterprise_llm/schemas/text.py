@@ -188,6 +188,20 @@ Locator = Annotated[
     _schema(_LOCATOR),
 ]
 """Where something is: a source, a backend; never an option of a command."""
+_STATE = r"(file|s3|gs|azblob|postgres|postgresql|https?)://[^\s\"'\\]+"
+StateUrl = Annotated[
+    str,
+    _refuse_unless(_STATE, "a URL such as s3://bucket or file:///srv/state"),
+    _schema(_STATE),
+]
+"""Where Pulumi keeps its state."""
+_KEEPER = r"passphrase|(awskms|azurekeyvault|gcpkms|hashivault)://[^\s\"'\\]+"
+SecretsProvider = Annotated[
+    str,
+    _refuse_unless(_KEEPER, "passphrase, or a key such as awskms://alias/citadel"),
+    _schema(f"({_KEEPER})"),
+]
+"""What seals the secrets of Pulumi's state."""
 _URL = r"https?://[^\s\"'\\<>`{}|^]+"
 WebUrl = Annotated[str, _refuse_unless(_URL, "a URL such as https://host/path"), _schema(_URL)]
 """A page of the web."""

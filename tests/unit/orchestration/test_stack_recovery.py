@@ -20,7 +20,7 @@ DEAD = 2**22 + 1
 ENVIRONMENT = """
 schema: 1
 provider: {kind: local}
-state: {backend: "s3://bucket"}
+state: {backend: "s3://bucket", secrets_provider: "awskms://alias/citadel"}
 hosts: {data-1: {roles: [redis], memory: 1GiB}}
 """
 ENGINE = """#!/bin/sh

@@ -22,6 +22,11 @@ STORES = "integration_services"
 TARGETS = "performance_targets"
 DATA = {"hosts/data-1": {"roles": ["postgres", "redis", "exporters"], "memory": "1GiB"}}
 WATCH = {"hosts/metrics-1": {"roles": ["prometheus", "alertmanager"], "memory": "1GiB"}}
+SHARED = {
+    "state/backend": "s3://bucket?region=eu-central-1",
+    "state/secrets_provider": "awskms://alias/citadel?region=eu-central-1",
+    f"{GATEWAY}/key": "vault:secret/citadel/gateway#key",
+}
 
 # Rule, severity, what is written, the key at fault, and what is said of it.
 BROKEN: list[tuple[str, str, dict[str, Any], str, str]] = [
@@ -93,6 +98,55 @@ BROKEN: list[tuple[str, str, dict[str, Any], str, str]] = [
         "the URL has an account in it.",
     ),
     (
+        "C343",
+        "error",
+        {**SHARED, "state/backend": "postgres://u:canary@h/db"},
+        "state.backend",
+        "the URL has a secret in it.",
+    ),
+    (
+        "C343",
+        "error",
+        {**SHARED, "state/backend": "s3://bucket?region=x&secretKey=canary"},
+        "state.backend",
+        "the URL has a secret in it.",
+    ),
+    (
+        "C343",
+        "error",
+        {**SHARED, "state/secrets_provider": "hashivault://u:canary@vault/key"},
+        "state.secrets_provider",
+        "the URL has a secret in it.",
+    ),
+    (
+        "C006",
+        "error",
+        {"state/secrets_provider": "canary"},
+        "state.secrets_provider",
+        "the value has another form.",
+    ),
+    (
+        "C006",
+        "error",
+        {"state/backend": "canary"},
+        "state.backend",
+        "the value has another form.",
+    ),
+    (
+        "C345",
+        "warning",
+        {**SHARED, "state/secrets_provider": "passphrase"},
+        "state.secrets_provider",
+        "the passphrase is made in each checkout, and the state is shared.",
+    ),
+    (
+        "C345",
+        "warning",
+        {**SHARED, f"{GATEWAY}/key": "generated:gateway/key"},
+        "infrastructure_services.api_gateway.key",
+        "the value is made in each checkout, and the state is shared.",
+    ),
+    (
         "C344",
         "warning",
         {**DATA, f"{STORES}/cache/password": "env:A", f"{STORES}/database/password": "env:A"},
@@ -140,6 +194,9 @@ BROKEN: list[tuple[str, str, dict[str, Any], str, str]] = [
     ),
 ]
 SOUND: list[dict[str, Any]] = [
+    SHARED,
+    {"state/backend": "file:///srv/state"},
+    {**SHARED, "state/backend": "postgres://citadel@db.example:5432/state"},
     {**DATA, f"{TARGETS}/cache/memory_usage_gb": 0.6},
     {f"{TARGETS}/cache/memory_usage_gb": 0.6, **DATA},
     {**DATA, f"{STORES}/cache/timeout": "5s", f"{STORES}/database/query_timeout": "300s"},
