@@ -49,7 +49,8 @@ class Diagnostic:
 
     def __str__(self) -> str:
         head = f"{self.place}  {dotted(self.path)}".rstrip()
-        return f"{head}\n  {self.severity} {self.code}: {self.message}\n  {self.fix}"
+        lines = (head, f"  {self.severity} {self.code}: {self.message}", f"  {self.fix}")
+        return "\n".join(map(visible, lines))
 
     def as_data(self) -> dict[str, Any]:
         """Return plain data for `--output json`."""
@@ -83,6 +84,15 @@ InvalidEnvironmentError = InvalidDocumentError
 def dotted(path: KeyPath) -> str:
     """Return `hosts.llm-1.roles.0` for a path of keys."""
     return ".".join(str(part) for part in path)
+
+
+def visible(text: str) -> str:
+    """Return a text of one line without what a terminal would obey or hide; it is escaped."""
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
 
 
 def shown(file: Path) -> str:

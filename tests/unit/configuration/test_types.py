@@ -150,3 +150,22 @@ def test_what_a_missing_file_may_have_said_is_not_called_missing(write: Write) -
     text = "extends: bsae\nhosts: {edge-1: {roles: [gateway], memroy: 1GiB}}\n"
     found = [(item.code, item.path[-1]) for item in refused(write("a.yaml", text))]
     assert found == [("C005", "extends"), ("C003", "memroy")]
+
+
+@pytest.mark.parametrize(
+    ("key", "seen"),
+    [
+        (r"\e[2J\e]0;owned\a", r"\x1b[2J\x1b]0;owned\x07"),
+        (r"a\n1 error; nothing was changed.", r"a\n1 error; nothing was changed."),
+        (r"\u202edlrow", r"\u202edlrow"),
+        (r"\x9b31m", r"\x9b31m"),
+    ],
+)
+def test_a_key_cannot_steer_the_terminal(write: Write, key: str, seen: str) -> None:
+    path = write("a.yaml", HEAD + f'"{key}": 1\n')
+    with pytest.raises(InvalidEnvironmentError) as raised:
+        load(str(path))
+    lines = str(raised.value).splitlines()
+    assert lines[0].endswith(f"  {seen}")
+    assert all(line.isprintable() for line in lines)
+    assert len(lines) == 4
