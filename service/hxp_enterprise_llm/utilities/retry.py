@@ -54,6 +54,8 @@ class RetryPolicy(CitadelModel):
 
 NEVER = RetryPolicy(attempts=1)
 """One try."""
+_UNBOUND: dict[str, None] = {"attempts": None, "timeout": None}
+"""The policy sets the bounds."""
 
 
 @dataclass(frozen=True)
@@ -107,20 +109,7 @@ class Retrier:
             name: What is tried, for logs and metrics.
             on: Errors after which another try may help, or a function that tells.
         """
-        began, count = self._clock(), 0
-
-        def decide(error: BaseException) -> float | bool:
-            nonlocal count
-            count += 1
-            if not isinstance(error, Exception) or not _worth(error, on):
-                return False
-            wait = self.pause(count)
-            if not self._allows(count, self._clock() - began + wait):
-                return False
-            self._on_retry(Retried(name, count, error, wait))
-            return wait
-
-        return aiter(_stamina().retry_context(on=decide, attempts=None, timeout=None))
+        return aiter(_stamina().retry_context(on=self._decider(name, on), **_UNBOUND))
 
     async def call(self, name: str, operation: Callable[[], Awaitable[T]], *, on: RetryOn) -> T:
         """Run an operation until it succeeds or the policy is used up.
@@ -134,6 +123,36 @@ class Retrier:
             with attempt:
                 return await operation()
         raise AssertionError("unreachable")  # pragma: no cover
+
+    def call_now(self, name: str, operation: Callable[[], T], *, on: RetryOn) -> T:
+        """Do what `call` does with an operation that blocks; the pauses block the thread too.
+
+        Args:
+            name: What is tried, for logs and metrics.
+            operation: Called anew for each try; must be safe to repeat.
+            on: Errors after which another try may help, or a function that tells.
+        """
+        for attempt in _stamina().retry_context(on=self._decider(name, on), **_UNBOUND):
+            with attempt:
+                return operation()
+        raise AssertionError("unreachable")  # pragma: no cover
+
+    def _decider(self, name: str, on: RetryOn) -> Callable[[BaseException], float | bool]:
+        """Return what tells after a failed try: the pause before the next one, or False."""
+        began, count = self._clock(), 0
+
+        def decide(error: BaseException) -> float | bool:
+            nonlocal count
+            count += 1
+            if not isinstance(error, Exception) or not _worth(error, on):
+                return False
+            wait = self.pause(count)
+            if not self._allows(count, self._clock() - began + wait):
+                return False
+            self._on_retry(Retried(name, count, error, wait))
+            return wait
+
+        return decide
 
     def _allows(self, tried: int, elapsed: float) -> bool:
         policy = self.policy

@@ -43,6 +43,29 @@ async def test_it_tries_until_it_succeeds_and_tells_each_failure() -> None:
     ]
 
 
+def test_what_blocks_is_tried_by_the_same_policy() -> None:
+    errors, told = (
+        [OSError("one"), OSError("two"), OSError("three"), KeyError("four")],
+        list[Retried](),
+    )
+
+    def fetch() -> str:
+        if errors:
+            raise errors.pop(0)
+        return "answer"
+
+    retrier = at_once(RetryPolicy(attempts=2), on_retry=told.append)
+    with pytest.raises(OSError, match="two"):
+        retrier.call_now("fetch", fetch, on=(OSError,))
+    with pytest.raises(KeyError):
+        retrier.call_now("fetch", fetch, on=(OSError,))
+    assert retrier.call_now("fetch", fetch, on=(OSError,)) == "answer"
+    assert [(one.name, one.attempt, str(one.error)) for one in told] == [
+        ("fetch", 1, "one"),
+        ("fetch", 1, "three"),
+    ]
+
+
 @given(attempts=st.integers(1, 8), failing=st.integers(0, 12))
 def test_it_tries_so_often_and_then_lets_the_last_error_through(
     attempts: int, failing: int

@@ -22,12 +22,13 @@ from typing import IO, BinaryIO
 
 from hxp_enterprise_llm.core.exceptions import CitadelError
 from hxp_enterprise_llm.orchestration.artifacts.store import Store
+from hxp_enterprise_llm.utilities.retry import Retrier, RetryPolicy
 
 MIRRORS = "CITADEL_MIRRORS"
 """Variable: base addresses of copies of a store (http://…, file:///…), separated by spaces."""
 _CHUNK = 1 << 20
 _TIMEOUT_SECONDS = 60.0
-_ATTEMPTS = 5
+_POLICY = RetryPolicy(attempts=5, first_wait=0.5, longest_wait=10, deadline=None)
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 _UNSATISFIABLE = 416
 
@@ -46,6 +47,14 @@ class WrongHashError(CitadelError):
 
 class _TransientError(Exception):
     """Worth another attempt."""
+
+
+_WORTH_ANOTHER = (
+    _TransientError,
+    TimeoutError,
+    ConnectionError,
+    http.client.IncompleteRead,
+)
 
 
 @dataclass(frozen=True)
@@ -94,7 +103,8 @@ def download(
         failures = []
         for url in item.sources():
             try:
-                actual = _with_attempts(partial(_stream, item, url, file, advance, stop))
+                fetch = partial(_stream, item, url, file, advance, stop)
+                actual = Retrier(_POLICY).call_now(url, fetch, on=_WORTH_ANOTHER)
             except (OSError, http.client.HTTPException, _TransientError) as error:
                 _refuse_full_disk(error, store)
                 failures.append(f"{url}: {error}")
@@ -126,18 +136,6 @@ def _accept(item: Download, url: str, actual: str, store: Store) -> None:
         f"  source    {url}\n  expected  {item.sha256}\n  actual    {actual}\n  set aside {aside}",
         next_step="Do not use it. Compare with the publisher, then correct the source or the lock.",
     )
-
-
-def _with_attempts(fetch: Callable[[], str]) -> str:
-    import stamina
-
-    transient = (_TransientError, TimeoutError, ConnectionError, http.client.IncompleteRead)
-    for attempt in stamina.retry_context(
-        on=transient, attempts=_ATTEMPTS, wait_initial=0.5, wait_max=10, timeout=None
-    ):
-        with attempt:
-            return fetch()
-    raise AssertionError("stamina returns or raises")
 
 
 def _stream(

@@ -1,0 +1,301 @@
+"""Where the documents disagree: what was decided, and that it is so."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import re
+import sys
+import tomllib
+from importlib.metadata import distribution
+from pathlib import Path
+from typing import Any
+
+import pydantic
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import hxp_enterprise_llm
+from hxp_enterprise_llm import configuration
+from hxp_enterprise_llm.configuration.diff import changes
+from hxp_enterprise_llm.configuration.merge import merge, value_at
+from hxp_enterprise_llm.configuration.migration import (
+    CURRENT,
+    ConfigurationMigrator,
+    version_of,
+)
+from hxp_enterprise_llm.configuration.schema_validator import SchemaValidator
+from hxp_enterprise_llm.core import (
+    BaseAIModelService,
+    BaseInfrastructureService,
+    BaseIntegrationService,
+    BaseService,
+    VllmService,
+)
+from hxp_enterprise_llm.schemas.base import CitadelModel
+from hxp_enterprise_llm.testing.factories import environment
+from hxp_enterprise_llm.testing.matchers import finding
+
+ROOT = Path(__file__).parents[3]
+PACKAGE = ROOT / "service/hxp_enterprise_llm"
+PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
+SAMPLES = ROOT / "docs/samples"
+NODE: dict[str, Any] = {"roles": ["gateway"], "memory": "49GiB", "cpus": 24, "accelerators": 3}
+
+
+class Limits(CitadelModel):
+    """A configuration of one key."""
+
+    most: int = 1
+
+
+def named(module: str, name: str) -> Any:
+    """Return something of the package by where it stands."""
+    return getattr(importlib.import_module(f"hxp_enterprise_llm.{module}"), name)
+
+
+def everything_in(package: Any) -> list[Any]:
+    """Return the classes that a package defines, its own entry points left out."""
+    found = []
+    for one in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        if one.name.endswith("__main__"):
+            continue
+        module = importlib.import_module(one.name)
+        found += [
+            kind
+            for kind in vars(module).values()
+            if inspect.isclass(kind) and kind.__module__ == module.__name__
+        ]
+    return found
+
+
+@pytest.mark.feature("A4", "CU-01")
+def test_what_runs_long_extends_the_base_and_helpers_do_not() -> None:
+    services = {
+        kind.__name__ for kind in everything_in(configuration) if issubclass(kind, BaseService)
+    }
+    # The service is the manager's process: the manager itself is a library that any process uses.
+    assert services == {"ConfigurationService", "ConfigurationSecurity"}
+    for module, name in (
+        ("configuration.service.server", "ConfigurationService"),
+        ("configuration.security.service", "ConfigurationSecurity"),
+    ):
+        assert issubclass(named(module, name), BaseInfrastructureService)
+    for module, name in (
+        ("configuration.manager", "ConfigurationManager"),
+        ("configuration.secrets.manager", "SecretManager"),
+        ("configuration.migration", "ConfigurationMigrator"),
+        ("configuration.schema_validator", "SchemaValidator"),
+    ):
+        assert not issubclass(named(module, name), BaseService)
+
+
+@pytest.mark.feature("CU-01", "A4")
+def test_common_operations_are_functions_and_no_class_of_utilities() -> None:
+    assert "ConfigurationUtils" not in {kind.__name__ for kind in everything_in(configuration)}
+    old, over = {"a": {"b": 1, "c": 2}}, {"a": {"b": 3}}
+    assert merge(old, over) == {"a": {"b": 3, "c": 2}}
+    assert value_at(old, ("a", "c")) == 2
+    (change,) = changes(Limits(most=1), Limits(most=2))
+    assert (change.path, change.old, change.new) == (("most",), 1, 2)
+    # Version-migration helpers.
+    migrator = ConfigurationMigrator()
+    newest = migrator.migrate({"schema": 1})
+    assert version_of(newest.data) == migrator.current == CURRENT
+
+
+@pytest.mark.feature("CU-01", "A21")
+def test_module_files_are_one_page_and_one_list_of_requirements() -> None:
+    folder = PACKAGE / "configuration"
+    # configuration/README.md and configuration/requirements.txt of the documents are these:
+    assert (ROOT / "docs/concepts/configuration.md").is_file()
+    assert "configuration" in PYPROJECT["project"]["optional-dependencies"]
+    assert not (folder / "requirements.txt").exists()
+    assert not (folder / "utils.py").exists()
+
+
+@pytest.mark.feature("A6")
+def test_the_distribution_is_hyphenated_and_the_import_is_not() -> None:
+    assert PYPROJECT["project"]["name"] == "hxp-enterprise-llm"
+    assert distribution("hxp-enterprise-llm").metadata["Name"] == "hxp-enterprise-llm"
+    assert Path(hxp_enterprise_llm.__path__[0]) == PACKAGE
+    wheel = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert wheel["packages"] == ["service/hxp_enterprise_llm"]
+    # Nothing has the third name, and no folder of code has one that cannot be imported.
+    assert "hxp-enterprise-llm-modular" not in (ROOT / "pyproject.toml").read_text()
+    folders = {path.parent for path in PACKAGE.rglob("*.py") if "skeletons" not in path.parts}
+    assert all(folder.name.isidentifier() for folder in folders)
+
+
+def requirements() -> list[Requirement]:
+    """Return all that is declared, in every extra and group."""
+    project = PYPROJECT["project"]
+    lists = [
+        project["dependencies"],
+        *project["optional-dependencies"].values(),
+        *PYPROJECT["dependency-groups"].values(),
+    ]
+    return [Requirement(line) for lines in lists for line in lines]
+
+
+@pytest.mark.feature("A20")
+def test_only_real_third_party_packages_are_declared() -> None:
+    locked = {
+        package["name"]: package["source"]
+        for package in tomllib.loads((ROOT / "uv.lock").read_text())["package"]
+    }
+    for one in requirements():
+        name = canonicalize_name(one.name)
+        assert name.replace("-", "_") not in sys.stdlib_module_names
+        # "python3-jwt" is a Debian name.
+        assert not name.startswith("python3-")
+        assert "registry" in locked[name] or name == "hxp-enterprise-llm"
+    names = {canonicalize_name(one.name) for one in requirements()}
+    assert not {"asyncio", "typing", "dataclasses", "pathlib", "json", "python3-jwt"} & names
+    # pytest is for who develops it, not for who installs it.
+    development = {Requirement(line).name for line in PYPROJECT["dependency-groups"]["dev"]}
+    installed = {
+        Requirement(line).name
+        for lines in (
+            PYPROJECT["project"]["dependencies"],
+            *PYPROJECT["project"]["optional-dependencies"].values(),
+        )
+        for line in lines
+    }
+    assert "pytest" in development
+    assert "pytest" not in installed
+
+
+@pytest.mark.feature("A21")
+def test_dependencies_stand_in_pyproject_and_uv_lock_only() -> None:
+    hidden = {".venv", "build", ".git", ".citadel"}
+    found = [
+        path
+        for name in ("setup.py", "setup.cfg", "requirements*.txt", "MANIFEST.in", "Pipfile*")
+        for path in (*ROOT.glob(name), *PACKAGE.rglob(name))
+        if not hidden & set(path.relative_to(ROOT).parts)
+    ]
+    assert found == []
+    assert (ROOT / "pyproject.toml").is_file()
+    assert (ROOT / "uv.lock").is_file()
+
+
+@pytest.mark.feature("A21")
+def test_make_requirements_exports_the_lock_for_those_who_need_it() -> None:
+    recipe = re.search(
+        r"^requirements:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE
+    )
+    assert recipe is not None
+    assert {"export", "--locked", "--no-dev", "--all-extras"} <= set(recipe[1].split())
+    assert "--output-file build/requirements.txt" in recipe[1]
+
+
+@pytest.mark.feature("A22")
+def test_the_ai_model_service_is_vllm_with_its_base_its_role_and_its_manager() -> None:
+    assert issubclass(VllmService, BaseAIModelService)
+    assert [
+        kind.__name__
+        for kind in BaseAIModelService.__subclasses__()
+        if kind.__module__.startswith("hxp_enterprise_llm.")
+    ] == ["VllmService"]
+    assert (ROOT / "roles/vllm/templates/bundle.yml.j2").is_file()
+    assert named("schemas.roles.vllm", "VllmRole") is not None
+    # What the documents call its manager: registry and resolver start, stop and describe it.
+    assert named("core.registry", "ServiceRegistry") is not None
+    assert callable(
+        importlib.import_module("hxp_enterprise_llm.orchestration.resolvers.vllm").resolve
+    )
+    assert {BaseAIModelService, BaseInfrastructureService, BaseIntegrationService} <= set(
+        BaseService.__subclasses__()
+    )
+
+
+@pytest.mark.feature("A23")
+def test_our_base_model_is_citadel_model_and_base_model_is_its_seed_name() -> None:
+    common = importlib.import_module("hxp_enterprise_llm.schemas.common")
+    assert common.CitadelModel is CitadelModel
+    assert {"CitadelModel", "BaseModel"} <= set(common.__all__)
+    assert issubclass(common.BaseModel, CitadelModel)
+    assert common.BaseModel is not pydantic.BaseModel
+    assert {"id", "timestamp", "status"} <= set(common.BaseModel.model_fields)
+
+
+@pytest.mark.feature("A24")
+def test_service_config_schema_is_one_class_under_both_of_its_places() -> None:
+    ours = named("schemas.services", "ServiceConfigSchema")
+    assert named("configuration.schemas", "ServiceConfigSchema") is ours
+    defined = [
+        path
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef) and node.name == "ServiceConfigSchema"
+    ]
+    assert defined == [PACKAGE / "schemas/services.py"]
+
+
+@pytest.mark.feature("A34")
+def test_limits_are_per_replica_and_the_sum_is_held_against_hosts() -> None:
+    sample = yaml.safe_load((SAMPLES / "mixtral-deployment.yaml").read_text())
+    service = yaml.safe_load((SAMPLES / "mixtral-service.yaml").read_text())
+    (deployed,), limits = sample["services"], sample["resource_limits"]
+    assert deployed["replicas"] == 3
+    assert (service["resources"]["memory_mb"], service["resources"]["cpu_cores"]) == (8192, 4.0)
+    assert (limits["memory_mb"], limits["cpu_cores"]) == (16384, 8.0)
+    # Three of 8192 MB and 4 cores are more than 16384 MB and 8 cores; accepted all the same.
+    assert SchemaValidator().file(SAMPLES / "mixtral-deployment.yaml").ok
+    fits = environment(hosts={"node-1": NODE})
+    assert SchemaValidator(environment=fits).file(SAMPLES / "mixtral-deployment.yaml").ok
+    for lack in ({"memory": "48GiB"}, {"cpus": 23}, {"accelerators": 2}):
+        small = environment(hosts={"node-1": NODE | lack})
+        report = SchemaValidator(environment=small).file(SAMPLES / "mixtral-deployment.yaml")
+        assert "3 replicas take 48 GiB, 24 cores, 3 GPUs" in finding(report.errors, "C410").message
+
+
+@pytest.mark.feature("A35")
+def test_the_small_mixtral_is_accepted_as_a_sample_with_the_id_of_its_warning() -> None:
+    file = SAMPLES / "mixtral-service.yaml"
+    resources = yaml.safe_load(file.read_text())["resources"]
+    assert (resources["memory_mb"], resources["gpu_memory_gb"]) == (8192, 24)
+    report = SchemaValidator().file(file)
+    assert report.ok
+    warning = finding(report.warnings, "C403", path="resources.gpu_memory_gb")
+    assert "needs about 97.7 GiB of the GPU, which has 24 GiB" in warning.message
+    assert "(C403)" in file.read_text()
+    assert "mixtral-service" in (ROOT / "docs/reference/rules.md").read_text()
+
+
+@pytest.mark.feature("A43")
+@pytest.mark.parametrize(
+    ("tool", "ours", "where"),
+    [
+        ("black", "ruff format --check", "Makefile"),
+        ("flake8", "ruff check", "Makefile"),
+        ("isort", '"I"', "pyproject.toml"),
+        ("setup.py", "hatchling", "pyproject.toml"),
+        ("watchdog", "watchfiles", "service/hxp_enterprise_llm/configuration/watcher.py"),
+        ("bcrypt", "argon2", "service/hxp_enterprise_llm/configuration/security/passwords.py"),
+        ("Fernet", "AESGCM", "service/hxp_enterprise_llm/configuration/secrets/envelope.py"),
+        # Tokens of sessions: opaque and kept as a digest, so that they can be taken back.
+        ("PyJWT", "token_bytes", "service/hxp_enterprise_llm/configuration/security/sessions.py"),
+    ],
+)
+def test_what_a_named_tool_does_is_done_by_ours(tool: str, ours: str, where: str) -> None:
+    assert ours in (ROOT / where).read_text()
+    declared = {canonicalize_name(one.name) for one in requirements()}
+    # bcrypt reads hashes of older systems and makes none.
+    assert canonicalize_name(tool) not in declared - {"bcrypt"}
+
+
+@pytest.mark.feature("A43")
+def test_bcrypt_and_fernet_are_read_and_never_written() -> None:
+    passwords = (PACKAGE / "configuration/security/passwords.py").read_text()
+    assert "bcrypt.checkpw" in passwords
+    assert "bcrypt.hashpw" not in passwords
+    fernet = "".join(
+        path.read_text() for path in PACKAGE.rglob("*.py") if "Fernet" in path.read_text()
+    )
+    assert not re.search(r"Fernet\w*\([^)]*\)\.encrypt|generate_key", fernet)

@@ -1,0 +1,138 @@
+"""What documents ask for in many places stands once; who needs it takes it from there."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+PACKAGE = ROOT / "service/hxp_enterprise_llm"
+# Helpers for tests start processes and servers of their own, on purpose past what they test.
+MODULES = {
+    str(path.relative_to(PACKAGE)): ast.parse(path.read_text())
+    for path in sorted(PACKAGE.rglob("*.py"))
+    if path.relative_to(PACKAGE).parts[0] != "testing"
+}
+
+
+# `os.exec*` is none of them: it starts nothing beside this process, it becomes another program.
+_STARTS = (
+    r"subprocess\.(run|call|Popen|check_\w+|getoutput)|asyncio\.create_subprocess_\w+|"
+    r"os\.(system|popen|spawn\w+|posix_spawn\w*|fork)"
+)
+
+
+def calls(tree: ast.AST) -> Iterator[str]:
+    """Yield what a module calls, by its whole dotted name, with names of imports resolved."""
+    homes: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            homes |= {name.asname: name.name for name in node.names if name.asname}
+        elif isinstance(node, ast.ImportFrom):
+            homes |= {one.asname or one.name: f"{node.module}.{one.name}" for one in node.names}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            first, dot, rest = ast.unparse(node.func).partition(".")
+            yield homes.get(first, first) + dot + rest
+
+
+def modules_that_call(pattern: str, modules: dict[str, ast.Module] = MODULES) -> set[str]:
+    """Return the modules with a call of a name that a pattern matches whole."""
+    return {
+        name
+        for name, tree in modules.items()
+        if any(re.fullmatch(pattern, call) for call in calls(tree))
+    }
+
+
+def classes(pattern: str) -> set[str]:
+    """Return `module:Class` of each class whose name a pattern matches whole."""
+    return {
+        f"{name}:{node.name}"
+        for name, tree in MODULES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef) and re.fullmatch(pattern, node.name)
+    }
+
+
+@pytest.mark.feature("A25")
+@pytest.mark.parametrize(
+    ("what", "called", "homes"),
+    [
+        ("retries", r"(_stamina\(\)|stamina)\.(retry|retry_context)", {"utilities/retry.py"}),
+        ("programs", _STARTS, {"utilities/process.py"}),
+        ("atomic files", r"tempfile\.mkstemp|os\.(replace|rename)", {"utilities/files.py"}),
+        # Two more speak a protocol of their own: Vault's (TLS, namespaces, redirects of standbys)
+        # and the gateway's (streams without a limit of size or time).
+        ("HTTP clients", r"aiohttp\.ClientSession", {
+            "utilities/http.py",
+            "configuration/secrets/vault/client.py",
+            "gateway/upstream.py",
+        }),
+        # The gateway's hosts have no structlog yet; its log is the one exception.
+        ("log set-ups", r"logging\.(StreamHandler|basicConfig|config\.\w+)|structlog\.configure", {
+            "utilities/logging.py",
+            "gateway/log.py",
+        }),
+    ],
+)  # fmt: skip
+def test_one_module_does_it_for_all(what: str, called: str, homes: set[str]) -> None:
+    assert modules_that_call(called) == homes, what
+
+
+@pytest.mark.feature("A25")
+@pytest.mark.parametrize(
+    ("what", "named", "home"),
+    [
+        ("circuit breakers", r"\w*Breaker", {"utilities/breaker.py:Breaker"}),
+        ("rate limits", r"\w*(RateLimit|Limiter|TokenBucket)\w*", set()),
+        ("retries", r"\w*(Retrier|RetryPolicy)", {
+            "utilities/retry.py:Retrier",
+            "utilities/retry.py:RetryPolicy",
+        }),
+        ("correlation IDs", r"\w*Correlation\w*", {"utilities/correlation.py:Correlation"}),
+        ("audit logs", r"\w*Audit(Log|Trail|ger|Store)\w*", {"configuration/audit.py:AuditLog"}),
+        ("sessions", r"Sessions?(Manager|Service)?|\w+Sessions", {
+            "configuration/security/sessions.py:Session",
+            "configuration/security/sessions.py:Sessions",
+            # The store that `Sessions` keeps them in.
+            "configuration/security/sessions.py:MemorySessions",
+        }),
+        ("hot reload", r"\w*(FileWatcher|Watcher|Reloader)", {
+            "configuration/watcher.py:Watcher",
+            # Leases of secrets, not files.
+            "configuration/secrets/leases.py:LeaseWatcher",
+        }),
+        ("load balancing", r"\w*(Pool|Balanc\w+)", {"gateway/upstream.py:Pool"}),
+        ("dashboards and alerting", r"\w*(MonitoringService|MetricsService|Alerting\w*)", set()),
+    ],
+)  # fmt: skip
+def test_one_class_is_it(what: str, named: str, home: set[str]) -> None:
+    assert classes(named) == home, what
+
+
+@pytest.mark.feature("A25")
+def test_alerts_stand_in_one_place_too() -> None:
+    # Prometheus and Alertmanager do what `MonitoringService` and `MetricsService` would.
+    rules = [path for path in ROOT.glob("roles/**/*.yml") if "\n  - alert:" in path.read_text()]
+    rules += [path for path in ROOT.glob("roles/**/*.yml") if "- alert:" in path.read_text()]
+    folders = {str(path.parent.relative_to(ROOT)) for path in rules}
+    assert folders == {"roles/prometheus/templates/rules"}
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("import subprocess\nsubprocess.run([])", "subprocess.run"),
+        ("import subprocess as s\ns.Popen([])", "subprocess.Popen"),
+        ("from subprocess import run as go\ngo([])", "subprocess.run"),
+        ("def f():\n    from os import replace\n    replace(1, 2)", "os.replace"),
+        ("import aiohttp\nx = [aiohttp.ClientSession()]", "aiohttp.ClientSession"),
+    ],
+)
+def test_a_second_place_would_be_found_however_it_is_imported(text: str, found: str) -> None:
+    assert modules_that_call(re.escape(found), {"second.py": ast.parse(text)}) == {"second.py"}
