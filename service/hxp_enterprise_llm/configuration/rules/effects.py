@@ -11,12 +11,18 @@ from hxp_enterprise_llm.schemas.environment import Environment
 
 WITHOUT_EFFECT: tuple[KeyPath, ...] = (
     ("infrastructure_services", "api_gateway", "rate_limit_rps"),
+    ("infrastructure_services", "monitoring", "grafana_port"),
     ("infrastructure_services", "monitoring", "health_check_interval"),
     ("infrastructure_services", "monitoring", "dashboard_auto_discovery"),
+    ("infrastructure_services", "configuration", "config_path"),
+    ("infrastructure_services", "storage", "model_storage_path"),
     ("infrastructure_services", "storage", "max_storage_gb"),
     ("infrastructure_services", "storage", "compression_enabled"),
+    ("integration_services", "database", "connection_pool_size"),
     ("integration_services", "vector_database"),
     ("integration_services", "cache", "db"),
+    ("integration_services", "cache", "connection_pool_size"),
+    ("integration_services", "cache", "timeout"),
     ("integration_services", "cache", "key_prefix"),
     ("integration_services", "cache", "ttl_default"),
 )

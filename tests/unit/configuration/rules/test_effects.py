@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hxp_enterprise_llm.configuration.loader import load
 from hxp_enterprise_llm.configuration.rules.effects import WITHOUT_EFFECT
+from hxp_enterprise_llm.orchestration.resolvers import resolve
+from hxp_enterprise_llm.schemas.base import WrittenModel
 from hxp_enterprise_llm.schemas.environment import Environment
+from hxp_enterprise_llm.testing import factories
 
 PLAIN = "schema: 1\nprovider: {kind: local}\nhosts: {data-1: {roles: [redis], memory: 1GiB}}\n"
 
@@ -35,3 +40,46 @@ def test_every_path_of_the_table_is_a_field_of_the_contract(path: tuple[str, ...
         fields = model.model_fields  # type: ignore[attr-defined]  # walks classes by name
         assert key in fields
         model = fields[key].annotation
+
+
+# Base makes these folders; weights and configuration lie elsewhere all the same.
+ONLY_MADE = {
+    ("infrastructure_services", "configuration", "config_path"),
+    ("infrastructure_services", "storage", "model_storage_path"),
+}
+
+
+def leaves(model: Any, at: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any, str]]:
+    """Yield the path, the model and the name of each field with a choice that is not derived."""
+    for name, field in model.model_fields.items():
+        kind: Any = field.annotation
+        if isinstance(kind, type) and issubclass(kind, WrittenModel):
+            yield from leaves(kind, (*at, name))
+        elif "Derived" not in (field.description or "") and str(kind) != "typing.Literal[True]":
+            yield (*at, name), model, name
+
+
+def test_the_table_names_what_no_resolver_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts = {**factories.HOSTS, "config-1": {"roles": ["configuration"], "memory": "1GiB"}}
+    context = factories.context(hosts=hosts)
+    read: set[tuple[type, str]] = set()
+
+    def noted(self: WrittenModel, name: str) -> Any:
+        read.add((type(self), name))
+        return super(WrittenModel, self).__getattribute__(name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(WrittenModel, "__getattribute__", noted, raising=False)
+        for host in hosts:
+            resolve(context, host)
+    fields = Environment.model_fields
+    unread = {
+        path
+        for top in ("infrastructure_services", "integration_services")
+        for path, model, name in leaves(fields[top].annotation, (top,))
+        if (model, name) not in read
+    }
+    named = {path for path in unread if any(path[: len(own)] == own for own in WITHOUT_EFFECT)}
+    assert unread == named, "nothing reads these: add them to WITHOUT_EFFECT"
+    covered = {own for own in WITHOUT_EFFECT if any(path[: len(own)] == own for path in unread)}
+    assert set(WITHOUT_EFFECT) - ONLY_MADE == covered, "something reads these now"
