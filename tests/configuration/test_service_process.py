@@ -19,6 +19,7 @@ from hxp_enterprise_llm.configuration.service.door import digest
 from hxp_enterprise_llm.core.exceptions import ExitCode
 from hxp_enterprise_llm.testing.configuration_service import KEY, authorization, key_of
 from hxp_enterprise_llm.testing.connections import free_port
+from hxp_enterprise_llm.testing.postgres import PostgresServer
 from hxp_enterprise_llm.testing.waiting import until
 
 MODULE = "hxp_enterprise_llm.configuration.service"
@@ -97,10 +98,20 @@ def pss(pid: int) -> float:
 
 
 @pytest.mark.feature("CL-01")
+@pytest.mark.parametrize("shared", [False, True])
 async def test_it_takes_less_than_90_mb_after_100_requests_and_ends_with_0(
-    tmp_path: Path, record_property: Callable[[str, object], None]
+    tmp_path: Path,
+    postgres: PostgresServer,
+    record_property: Callable[[str, object], None],
+    shared: bool,
 ) -> None:
     service = Process(tmp_path)
+    if shared:
+        (tmp_path / "credentials/database").write_text(postgres.password)
+        store = {"kind": "postgres", "host": str(postgres.folder)}
+        store |= {"database": postgres.database, "user": postgres.user}
+        service.document["store"] = store
+        service.write()
     async with service.running() as process:
         for number in range(20):
             assert await service.apply(number) == 200
