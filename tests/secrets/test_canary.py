@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import io
 import json
-import logging
 import traceback
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
@@ -35,9 +33,10 @@ from hxp_enterprise_llm.configuration.secrets.secret import Secret
 from hxp_enterprise_llm.configuration.secrets.store import SealedStore
 from hxp_enterprise_llm.configuration.secrets.vault.settings import VaultSettings
 from hxp_enterprise_llm.testing.kubernetes import ApiServer
+from hxp_enterprise_llm.testing.security import Canary, overheard
 
-CANARY = "canary-8d1f-4b77-do-not-show"
-FORMS = (CANARY, base64.b64encode(CANARY.encode()).decode().rstrip("="), repr(CANARY)[1:-1])
+HIDDEN = Canary()
+CANARY = HIDDEN.value
 Open = Callable[[], tuple[Backend, str]]
 
 
@@ -75,14 +74,9 @@ def backends(
 @pytest.fixture
 async def seen() -> AsyncIterator[io.StringIO]:
     """All that the loggers of all libraries say, at their most talkative."""
-    stream, root = io.StringIO(), logging.getLogger()
-    handler, before = logging.StreamHandler(stream), root.level
-    root.addHandler(handler)
-    root.setLevel(logging.DEBUG)
     asyncio.get_running_loop().set_debug(True)
-    yield stream
-    root.removeHandler(handler)
-    root.setLevel(before)
+    with overheard() as said:
+        yield said
 
 
 SCHEMES = ("generated", "memory", "vault", "aws", "kubernetes", "env", "file", "credential")
@@ -131,7 +125,7 @@ async def test_a_value_shows_up_nowhere(
     texts.append(seen.getvalue())
     texts.extend(capsys.readouterr())
     texts += [file.read_text() for file in _own_files(tmp_path)]
-    assert [text for text in texts for form in FORMS if form in text] == []
+    HIDDEN.expect_hidden(*texts)
     assert "secret.read" in (tmp_path / "audit.jsonl").read_text()
 
 

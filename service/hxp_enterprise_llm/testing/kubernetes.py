@@ -6,7 +6,6 @@ import json
 import os
 import secrets
 import signal
-import socket
 import ssl
 import subprocess
 import time
@@ -17,6 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from hxp_enterprise_llm.core.exceptions import CitadelError
+from hxp_enterprise_llm.testing.connections import free_port
 
 _STARTS_IN = 120.0
 _KUBECONFIG = """\
@@ -46,7 +46,8 @@ class ApiServer:
 
     def __init__(self, etcd: Path, server: Path, folder: Path) -> None:
         self._folder = folder
-        ports = free_ports(3)
+        first = free_port(3)
+        ports = range(first, first + 3)
         self.address = f"https://127.0.0.1:{ports[0]}"
         self.token, self._other = secrets.token_urlsafe(), secrets.token_urlsafe()
         (folder / "tokens.csv").write_text(
@@ -181,15 +182,3 @@ class ApiServer:
         with urllib.request.urlopen(request, timeout=5, context=trust) as answer:  # noqa: S310
             content: bytes = answer.read()
         return content
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports of this machine that nobody listens on, all different."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()

@@ -17,6 +17,7 @@ from typing import Any
 
 from hxp_enterprise_llm.core.lifecycle import SERVING, State
 from hxp_enterprise_llm.core.service import BaseService
+from hxp_enterprise_llm.testing.matchers import expect
 
 _STEPS = 25
 """Awaits of a start that are tried as the place of a cancellation."""
@@ -34,7 +35,7 @@ class ServiceContract(ABC):
         service = self.make()
         for _ in range(2):
             async with service:
-                _expect(service.state in SERVING, "a started service serves")
+                expect(service.state in SERVING, "a started service serves")
             _expect_rest(service, "after a stop")
 
     async def test_a_start_that_is_cancelled_leaves_nothing(self) -> None:
@@ -57,27 +58,22 @@ class ServiceContract(ABC):
         service = self.make()
         async with service:
             health = await service.health()
-            _expect(health.service == service.name, "health has the name of the service")
+            expect(health.service == service.name, "health has the name of the service")
             labels = {"service": service.name, "state": service.state.value}
             sample = service.metrics.registry.get_sample_value("citadel_service_state", labels)
-            _expect(sample == 1, "citadel_service_state shows the state")
+            expect(sample == 1, "citadel_service_state shows the state")
 
     async def test_its_own_configuration_can_be_loaded_again(self) -> None:
         """A reload of what is in force is accepted."""
         service = self.make()
         async with service:
             await service.reload(service.config)
-            _expect(service.state in SERVING, "a service that was reloaded serves")
-
-
-def _expect(condition: object, what: str) -> None:
-    if not condition:
-        raise AssertionError(what)
+            expect(service.state in SERVING, "a service that was reloaded serves")
 
 
 def _expect_rest(service: BaseService[Any], when: str) -> None:
-    _expect(service.state is State.STOPPED, f"{when}, a service is stopped, not {service.state}")
-    _expect(not _others(), f"{when}, no task is left, such as {', '.join(_others())}")
+    expect(service.state is State.STOPPED, f"{when}, a service is stopped, not {service.state}")
+    expect(not _others(), f"{when}, no task is left, such as {', '.join(_others())}")
 
 
 async def _cancelled_after(steps: int, work: Coroutine[Any, Any, None]) -> None:

@@ -19,6 +19,7 @@ from hxp_enterprise_llm.core.integration_service import ConnectionPolicy
 from hxp_enterprise_llm.core.lifecycle import State
 from hxp_enterprise_llm.core.service import ServiceOptions
 from hxp_enterprise_llm.schemas.base import CitadelModel
+from hxp_enterprise_llm.testing.matchers import metric
 from hxp_enterprise_llm.testing.waiting import until
 from hxp_enterprise_llm.utilities.breaker import BreakerPolicy
 
@@ -130,10 +131,8 @@ async def test_starting_tries_again_and_then_says_what_is_away(server: Server) -
         await store.start()
     assert isinstance(caught.value.__cause__, ConnectionRefusedError)
     assert store.state is State.STOPPED
-    retries = store.metrics.registry.get_sample_value(
-        "citadel_service_retries_total", {"service": "store", "operation": "connect"}
-    )
-    assert retries == 2
+    labels = {"service": "store", "operation": "connect"}
+    assert metric(store.metrics.registry, "citadel_service_retries_total", labels) == 2
 
 
 async def test_where_it_is_not_required_it_starts_degraded_and_connects_later(
@@ -319,7 +318,7 @@ async def test_a_connection_that_does_not_close_is_reported_only(server: Server)
     async with Stuck(server) as store:
         pass
     labels = {"service": "stuck", "code": "citadel.unexpected", "handling": "reported"}
-    assert store.metrics.registry.get_sample_value("citadel_service_faults_total", labels) == 1
+    assert metric(store.metrics.registry, "citadel_service_faults_total", labels) == 1
 
 
 async def test_an_error_of_the_service_outside_keeps_its_own_words(server: Server) -> None:

@@ -7,6 +7,7 @@ import importlib
 import inspect
 import pkgutil
 import re
+import subprocess
 import sys
 import tomllib
 from importlib.metadata import distribution
@@ -192,6 +193,31 @@ def test_make_requirements_exports_the_lock_for_those_who_need_it() -> None:
     assert recipe is not None
     assert {"export", "--locked", "--no-dev", "--all-extras"} <= set(recipe[1].split())
     assert "--output-file build/requirements.txt" in recipe[1]
+
+
+@pytest.mark.feature("A21")
+def test_the_export_pins_what_the_lock_has_by_hash_and_nothing_of_developers() -> None:
+    # As the recipe does, from the lock as it lies there: no network.
+    words = [
+        "export",
+        "--frozen",
+        "--offline",
+        "--quiet",
+        "--no-emit-project",
+        "--no-dev",
+        "--all-extras",
+    ]
+    done = subprocess.run(
+        [ROOT / ".venv/bin/uv", *words],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    pinned = dict(re.findall(r"^([a-z0-9.-]+)==([^ ;]+)", done.stdout, re.MULTILINE))
+    assert pinned["pydantic"] == pydantic.VERSION
+    assert done.stdout.count("--hash=sha256:") >= len(pinned) > 50
+    assert not {"pytest", "mypy", "ruff", "hxp-enterprise-llm"} & set(pinned)
 
 
 @pytest.mark.feature("A22")

@@ -41,6 +41,7 @@ from hxp_enterprise_llm.configuration.secrets.secret import Secret
 from hxp_enterprise_llm.configuration.secrets.store import SealedStore
 from hxp_enterprise_llm.configuration.secrets.vault.auth import StaticToken
 from hxp_enterprise_llm.configuration.secrets.vault.settings import VaultSettings
+from hxp_enterprise_llm.testing.matchers import metric
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 PASSPHRASE = Secret("correct horse battery")
@@ -199,16 +200,15 @@ async def test_reads_are_counted_by_backend_and_outcome(make: Make) -> None:
     with pytest.raises(SecretNotFoundError):
         await manager.get("memory:none", actor="ann")
 
-    def count(backend: str, outcome: str) -> float | None:
+    registry = manager.metrics.registry
+
+    def count(backend: str, outcome: str) -> float:
         labels = {"backend": backend, "outcome": outcome}
-        return manager.metrics.registry.get_sample_value("citadel_secret_reads_total", labels)
+        return metric(registry, "citadel_secret_reads_total", labels)
 
     assert count("vault", "read") == count("vault", "stale") == count("vault", "failed") == 1
     assert count("memory", "missing") == 1
-    seconds = manager.metrics.registry.get_sample_value(
-        "citadel_secret_read_seconds_count", {"backend": "vault"}
-    )
-    assert seconds == 2
+    assert metric(registry, "citadel_secret_read_seconds_count", {"backend": "vault"}) == 2
 
 
 async def test_a_value_that_was_set_is_not_served_from_before(make: Make) -> None:
@@ -230,8 +230,8 @@ async def test_secrets_are_due_after_90_days_and_a_rotation_ends_that(make: Make
     now.time += timedelta(hours=2)
     (due,) = await manager.due()
     assert (due.path, due.over) == ("memory:gateway/key", timedelta(hours=1))
-    assert manager.metrics.registry.get_sample_value("citadel_secrets_due") == 1
-    oldest = manager.metrics.registry.get_sample_value("citadel_secret_oldest_age_seconds")
+    assert metric(manager.metrics.registry, "citadel_secrets_due") == 1
+    oldest = metric(manager.metrics.registry, "citadel_secret_oldest_age_seconds")
     assert oldest == timedelta(days=90, hours=1).total_seconds()
     info = await manager.rotate(due.path, actor="rotation")
     assert info.version == 2
@@ -239,8 +239,8 @@ async def test_secrets_are_due_after_90_days_and_a_rotation_ends_that(make: Make
     assert value != "k"
     assert value.startswith("ck_")
     assert await manager.due() == ()
-    assert manager.metrics.registry.get_sample_value("citadel_secrets_due") == 0
-    assert manager.metrics.registry.get_sample_value("citadel_secret_rotations_total") == 1
+    assert metric(manager.metrics.registry, "citadel_secrets_due") == 0
+    assert metric(manager.metrics.registry, "citadel_secret_rotations_total") == 1
 
 
 async def test_a_clock_that_was_set_back_makes_nothing_due(make: Make, now: Now) -> None:
