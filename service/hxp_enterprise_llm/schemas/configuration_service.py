@@ -11,12 +11,12 @@ from hxp_enterprise_llm.schemas.base import Bytes, CitadelModel, Seconds
 from hxp_enterprise_llm.schemas.effect import Effect
 from hxp_enterprise_llm.schemas.gateway import CredentialName, Listen
 from hxp_enterprise_llm.schemas.hosts import HostName
+from hxp_enterprise_llm.schemas.key import Digest, Key
 from hxp_enterprise_llm.schemas.text import AbsolutePath, Address
 
 DocumentKind = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 DocumentName = Annotated[str, StringConstraints(pattern=r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$")]
 ReplicaName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,62}\w)?$")]
-Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Reason = Annotated[str, StringConstraints(max_length=500, strip_whitespace=True)]
 
 REPLICA = Role(
@@ -57,13 +57,6 @@ class DatabaseStore(CitadelModel):
 
 
 Store = Annotated[FileStore | DatabaseStore, Field(discriminator="kind")]
-
-
-class Key(CitadelModel):
-    """The key of a service or a person; what is kept of it cannot be used to come in."""
-
-    principal: Name = Field(description="Whose key it is.")
-    sha256: Digest = Field(description="SHA-256 of a key of 256 random bits, as hex digits.")
 
 
 class ServiceLimits(CitadelModel):

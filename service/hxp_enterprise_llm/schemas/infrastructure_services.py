@@ -6,8 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from hxp_enterprise_llm.schemas.access import Principal, Role
 from hxp_enterprise_llm.schemas.base import Seconds, WrittenModel
 from hxp_enterprise_llm.schemas.effect import Effect
+from hxp_enterprise_llm.schemas.key import Key
 from hxp_enterprise_llm.schemas.reference import SecretReference
 from hxp_enterprise_llm.schemas.text import AbsolutePath, Address, WebUrl
 
@@ -96,6 +98,15 @@ class Configuration(WrittenModel):
     signing_key: Annotated[SecretReference, Effect.DANGEROUS] = Field(
         default="generated:configuration/signing-key",
         description="What the key that signs revisions is made of.",
+    )
+    roles: Annotated[tuple[Role, ...], Effect.LIVE] = Field(
+        default=(), description="Roles of the configuration service beside the standard ones."
+    )
+    principals: Annotated[tuple[Principal, ...], Effect.LIVE] = Field(
+        default=(), description="People and services that it knows, with their roles."
+    )
+    keys: Annotated[tuple[Key, ...], Effect.LIVE] = Field(
+        default=(), description="Digests of the keys that they come in with."
     )
 
 

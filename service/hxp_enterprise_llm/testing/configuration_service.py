@@ -17,7 +17,8 @@ from hxp_enterprise_llm.configuration.service.backend import Backend, FileBacken
 from hxp_enterprise_llm.configuration.service.door import digest
 from hxp_enterprise_llm.configuration.service.server import ConfigurationService
 from hxp_enterprise_llm.schemas.access import Principal
-from hxp_enterprise_llm.schemas.configuration_service import ConfigurationServiceConfig, Key
+from hxp_enterprise_llm.schemas.configuration_service import ConfigurationServiceConfig
+from hxp_enterprise_llm.schemas.key import Key
 from hxp_enterprise_llm.testing.connections import free_port
 
 ADMINISTRATOR = "citadel"

@@ -57,6 +57,18 @@ def test_hot_reload_backups_and_the_port_are_what_the_file_says() -> None:
     assert role.config.listen.port == 8181
 
 
+def test_the_file_says_who_may_come_in() -> None:
+    settings = {
+        "roles": [{"name": "tuner", "permissions": [{"actions": ["read"], "resources": ["*"]}]}],
+        "principals": [{"id": "ada", "roles": ["tuner"]}],
+        "keys": [{"principal": "ada", "sha256": "0" * 64}],
+    }
+    role = resolve(seen(infrastructure_services={"configuration": settings}), "edge-1")
+    assert [one.name for one in role.config.roles] == ["tuner"]
+    assert [one.roles for one in role.config.principals] == [("tuner",)]
+    assert [one.principal for one in role.config.keys] == ["ada"]
+
+
 def test_its_address_is_known_to_all() -> None:
     host = {"edge-1": {**EDGE, "address": "192.168.10.29"}}
     environment = seen(hosts=host).environment
