@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hxp_enterprise_llm.cli import migrate, revisions
+from hxp_enterprise_llm.cli import migrate, report, revisions
 from hxp_enterprise_llm.cli.console import Output, OutputOption, print_json
 from hxp_enterprise_llm.cli.target import EnvironmentArgument
 from hxp_enterprise_llm.core.exceptions import ExitCode
@@ -109,6 +109,7 @@ def schema(output: Annotated[Output, OutputOption] = Output.JSON) -> int:
     return ExitCode.OK
 
 
+app.command()(report.report)
 app.command()(migrate.migrate)
 app.command()(revisions.history)
 app.command()(revisions.diff)

@@ -77,6 +77,19 @@ class Prometheus:
         """
         return _awaited(lambda: self._instances(series), lambda found: expected <= set(found), wait)
 
+    def query(self, text: str) -> list[tuple[dict[str, str], float]]:
+        """Return labels and value of each series that an instant query answers.
+
+        Args:
+            text: PromQL.
+
+        Raises:
+            UnreachableError: Nobody answers.
+            CitadelError: The query is refused.
+        """
+        result = self._get(f"/api/v1/query?{urllib.parse.urlencode({'query': text})}")["result"]
+        return [(row["metric"], float(row["value"][1])) for row in result]
+
     def _instances(self, series: str) -> dict[str, int]:
         query = urllib.parse.urlencode({"query": f'count by (instance) ({{__name__="{series}"}})'})
         result = self._get(f"/api/v1/query?{query}")["result"]

@@ -20,12 +20,16 @@ ENDS = {"config diff": 2}
 
 def commands(page: str) -> list[str]:
     blocks = FENCE.findall((PAGES / page).read_text())
-    lines = [line.split("  #")[0].strip() for block in blocks for line in block.splitlines()]
+    lines = [
+        re.split("  #| > ", line)[0].strip() for block in blocks for line in block.splitlines()
+    ]
     return [line for line in lines if line.startswith("citadel ")]
 
 
 @pytest.mark.feature("CM-03")
-@pytest.mark.parametrize("page", ["migrate-configuration.md", "roll-back-configuration.md"])
+@pytest.mark.parametrize(
+    "page", ["migrate-configuration.md", "roll-back-configuration.md", "report-on-configuration.md"]
+)
 def test_every_command_of_a_guide_runs_in_its_order(
     world: World, page: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

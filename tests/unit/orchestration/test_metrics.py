@@ -111,3 +111,14 @@ def test_a_server_that_answers_something_else_is_an_error_and_not_away(
         with pytest.raises(CitadelError, match=message) as caught:
             server.instances("up", set(), wait=0)
     assert not isinstance(caught.value, UnreachableError)
+
+
+def test_a_query_gives_labels_and_value_of_each_series() -> None:
+    rows = [{"metric": {"host": "a"}, "value": [0, "0.5"]}, {"metric": {}, "value": [0, "NaN"]}]
+    answer: dict[str, object] = {"status": "success", "data": {"result": rows}}
+    with prometheus(answer) as (server, asked):
+        (first, (labels, value)) = server.query('max(up{a="b"}[1h])')
+    assert first == ({"host": "a"}, 0.5)
+    assert labels == {}
+    assert value != value  # NaN
+    assert parse_qs(urlsplit(asked[0]).query) == {"query": ['max(up{a="b"}[1h])']}

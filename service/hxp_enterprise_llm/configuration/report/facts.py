@@ -1,0 +1,93 @@
+"""What the compliance checks of a security level see of an environment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from hxp_enterprise_llm.configuration.audit import AuditError, AuditLog
+from hxp_enterprise_llm.configuration.loader import LoadedEnvironment
+from hxp_enterprise_llm.configuration.report.form import Item, Level, Section
+from hxp_enterprise_llm.configuration.revisions.base import Revision
+from hxp_enterprise_llm.configuration.secrets.backends.sealed import SealedFile
+from hxp_enterprise_llm.configuration.secrets.references import AUDIT_FILE
+from hxp_enterprise_llm.configuration.secrets.rotation import ages
+from hxp_enterprise_llm.configuration.secrets.store import SealedStore
+from hxp_enterprise_llm.configuration.security.compliance import Facts, Outcome, assess
+from hxp_enterprise_llm.configuration.security.policies import POLICIES, SecurityLevel
+
+_LOOPBACK = frozenset({"engine"})
+
+
+async def compliance(
+    loaded: LoadedEnvironment,
+    state: Path,
+    revisions: Sequence[Revision],
+    level: SecurityLevel,
+    now: datetime,
+) -> Section:
+    """Return what a security level asks, and what was found.
+
+    Args:
+        loaded: The environment.
+        state: Its state folder.
+        revisions: Its revisions.
+        level: The level.
+        now: Time of now.
+    """
+    report = assess(POLICIES[level], await _facts(loaded, state, revisions, level, now), now)
+    items = [
+        Item(Level.RISK, "", f"{one.id} {one.title}: {one.evidence}.", one.next_step)
+        for one in report.findings
+        if one.outcome is Outcome.FAIL
+    ]
+    rows = [(one.id, one.title, one.outcome.value, one.evidence) for one in report.findings]
+    note = f"security level {level}: {'compliant' if report.compliant else 'not compliant'}"
+    headings = ("check", "what must hold", "outcome", "seen")
+    return Section(
+        "compliance", "Security and compliance", tuple(items), headings, tuple(rows), note
+    )
+
+
+async def _facts(
+    loaded: LoadedEnvironment,
+    state: Path,
+    revisions: Sequence[Revision],
+    level: SecurityLevel,
+    now: datetime,
+) -> Facts:
+    store = SealedStore(state)
+    walk = await ages(
+        "generated", SealedFile(store).list(), POLICIES[level].secrets.rotate_every, now
+    )
+    log = state / AUDIT_FILE
+    records, oldest, fault = _audit(log)
+    listeners = loaded.environment.listeners
+    return Facts(
+        key_sizes=tuple(len(key.value) for key in store.ring.entries()),
+        secrets_due=len(walk.due),
+        files=(store.ring.file, store.file, log),
+        audit_records=records,
+        audit_fault=fault,
+        oldest_record=oldest,
+        revisions=revisions,
+        tls={
+            name: getattr(listeners, name).tls.enabled
+            for name in type(listeners).model_fields
+            if name not in _LOOPBACK
+        },
+    )
+
+
+def _audit(path: Path) -> tuple[int | None, datetime | None, str]:
+    if not path.exists():
+        return None, None, ""
+    log = AuditLog(path)
+    try:
+        records = list(log.records())
+    except AuditError as error:
+        return None, None, error.message
+    finally:
+        log.close()
+    return len(records), records[0].at if records else None, ""

@@ -1,0 +1,65 @@
+"""Risky settings: rules that warn or are waived, and settings whose change may lose something."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+
+from hxp_enterprise_llm.configuration.diagnostics import Diagnostic, dotted
+from hxp_enterprise_llm.configuration.effects import Effect, effect_of
+from hxp_enterprise_llm.configuration.loader import LoadedEnvironment
+from hxp_enterprise_llm.configuration.report.form import Item, Level, Section
+from hxp_enterprise_llm.configuration.report.keys import source_of, written
+from hxp_enterprise_llm.configuration.rules.registry import Subject
+from hxp_enterprise_llm.configuration.rules.waivers import covers
+from hxp_enterprise_llm.schemas.environment import Environment
+from hxp_enterprise_llm.schemas.waivers import Waiver
+
+SOON = timedelta(days=30)
+
+
+def risks(loaded: LoadedEnvironment, today: date) -> Section:
+    """Return what may go wrong.
+
+    Args:
+        loaded: The environment.
+        today: The day that ends of waivers are held against.
+    """
+    items = (
+        *(_warned(warning) for warning in loaded.warnings),
+        *(_waived(loaded, finding, today) for finding in loaded.waived),
+        *_dangerous(loaded),
+    )
+    return Section("risks", "Risky settings", items)
+
+
+def _warned(warning: Diagnostic) -> Item:
+    message = f"rule {warning.code}: {warning.message}"
+    return Item(Level.RISK, dotted(warning.path), message, warning.fix, str(warning.place))
+
+
+def _waived(loaded: LoadedEnvironment, finding: Diagnostic, today: date) -> Item:
+    waiver = _waiver(loaded, finding, today)
+    level = Level.RISK if waiver.until - today <= SOON else Level.ADVICE
+    message = (
+        f"rule {finding.code} is waived until {waiver.until}: {waiver.reason}. "
+        f"Without the waiver: {finding.message}"
+    )
+    return Item(level, dotted(finding.path), message, finding.fix, str(finding.place))
+
+
+def _waiver(loaded: LoadedEnvironment, finding: Diagnostic, today: date) -> Waiver:
+    subject = Subject(loaded.name, loaded.environment, today)
+    return next(
+        waiver
+        for waiver in loaded.environment.waivers
+        if covers(waiver, finding.code, finding.path, subject)
+    )
+
+
+def _dangerous(loaded: LoadedEnvironment) -> Iterator[Item]:
+    for path, _ in written(loaded):
+        if effect_of(Environment, path, loaded.draft.data) is Effect.DANGEROUS:
+            message = "a change is dangerous: it may lose data or lock people out."
+            fix = "Change it with a reason, and with somebody else's approval."
+            yield Item(Level.NOTE, dotted(path), message, fix, source_of(loaded, path))
