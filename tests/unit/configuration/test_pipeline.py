@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from copy import deepcopy
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -66,20 +67,25 @@ def _entry(document: Any, path: KeyPath) -> KeyPath:
     for part in path:
         key: str | int = part
         if part == "*":
-            key = 0 if isinstance(document, list | tuple) else next(iter(document))
+            # What is not written is a list: maps are.
+            key = 0 if isinstance(document, list | tuple) else next(iter(document), 0)
         found.append(key)
         if isinstance(document, dict):
             document = document.get(key, {})
         elif isinstance(document, list):
-            document = document[int(key)]
+            document = document[int(key)] if document else {}
     return tuple(found)
 
 
 def changed(document: dict[str, Any], path: KeyPath, value: Any) -> dict[str, Any]:
     result = deepcopy(document)
     section: Any = result
-    for part in path[:-1]:
-        section = section.setdefault(part, {}) if isinstance(section, dict) else section[part]
+    for part, following in pairwise(path):
+        if isinstance(section, list):
+            section.extend([{}] if not section else [])
+        else:
+            section.setdefault(part, [] if following == 0 else {})
+        section = section[part]
     section[path[-1]] = value
     return result
 

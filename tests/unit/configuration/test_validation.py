@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +42,13 @@ def wrong_at(path: tuple[Any, ...]) -> dict[str, Any]:
     }
     if path[0] == "waivers":
         return document | {"waivers": [{path[-1]: WRONG}]}
-    at = document
-    for key in path[:-1]:
-        at = at.setdefault(key, {})
+    at: Any = document
+    for key, following in pairwise(path):
+        if isinstance(at, list):
+            at.append({})
+        else:
+            at.setdefault(key, [] if following == 0 else {})
+        at = at[key]
     at[path[-1]] = WRONG
     return document
 

@@ -153,6 +153,8 @@ def test_every_secret_of_an_environment_can_be_a_credential() -> None:
     assert set(secret_paths(Environment)) == {
         ("infrastructure_services", "api_gateway", "key"),
         ("infrastructure_services", "monitoring", "alert_webhook_token"),
+        ("infrastructure_services", "configuration", "key"),
+        ("infrastructure_services", "configuration", "signing_key"),
         ("integration_services", "database", "password"),
         ("integration_services", "cache", "password"),
     }
