@@ -26,7 +26,7 @@ PREPARE = f"""
 useradd --create-home --shell /bin/bash {USER}
 cp -r /machine/checkout {CLONE}
 chown -R {USER}:{USER} {HOME}
-find /machine/uv -path '*/archive-v*/*' -type f -prune -o -exec chown --no-dereference {USER} '{{}}' +
+find /machine/uv -path '*/archive-v*/*' -type f -prune -o -exec chown -h {USER} '{{}}' +
 """
 WITHOUT_PASSWORD = f"echo '{USER} ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/{USER}"
 WITH_PASSWORD = f"echo '{USER} ALL=(ALL) ALL' > /etc/sudoers.d/{USER}"
