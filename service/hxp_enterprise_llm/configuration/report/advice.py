@@ -52,15 +52,6 @@ PRACTICES = (
         "Set it to true.",
     ),
     Practice(
-        "infrastructure_services.api_gateway.rate_limit_rps",
-        lambda e: (
-            bool(e.hosts_with("gateway"))
-            and e.infrastructure_services.api_gateway.rate_limit_rps is None
-        ),
-        "one caller can take all of the service.",
-        "Set a limit.",
-    ),
-    Practice(
         "infrastructure_services.api_gateway.workers",
         lambda e: (
             bool(e.hosts_with("gateway")) and e.infrastructure_services.api_gateway.workers == 1

@@ -81,9 +81,9 @@ MEASURES = (
         "requests a second of a gateway, at most",
         "max by (host) (max_over_time(host:citadel_gateway_requests:rate5m[WINDOW]))",
         "host",
-        "infrastructure_services.api_gateway.rate_limit_rps",
-        lambda e: _NEAR * (e.infrastructure_services.api_gateway.rate_limit_rps or float("inf")),
-        "Raise the limit, or add a host with role gateway.",
+        "performance_targets.api_gateway.target_throughput_rps",
+        lambda e: _NEAR * e.performance_targets.api_gateway.target_throughput_rps,
+        "Add a host with role gateway before the target is reached.",
         unit="1/s",
     ),
     Measure(
@@ -120,9 +120,9 @@ MEASURES = (
         f"max by (host) (max_over_time((1 - node_filesystem_avail_bytes{{{_FILES}}}"
         f" / node_filesystem_size_bytes{{{_FILES}}})[WINDOW:5m]))",
         "host",
-        "infrastructure_services.storage.max_storage_gb",
+        "integration_services.metrics.retention_days",
         lambda _: _FULL,
-        "Make room, or lower max_storage_gb and retention_days.",
+        "Make room, or keep samples for fewer days.",
     ),
     Measure(
         "connections of PostgreSQL in use, at most",
@@ -131,7 +131,7 @@ MEASURES = (
         "host",
         "integration_services.database.max_connections",
         lambda _: _NEAR,
-        "Raise max_connections, or lower connection_pool_size of those who connect.",
+        "Raise max_connections, and see who holds connections.",
     ),
     Measure(
         "connections of Redis in use, at most",
@@ -150,7 +150,7 @@ MEASURES = (
         "host",
         "performance_targets.cache.hit_rate",
         lambda e: e.performance_targets.cache.hit_rate,
-        "Give Redis more memory, or keys a longer ttl_default.",
+        "Give the host of Redis more memory.",
         worse="below",
         level=Level.ADVICE,
     ),
@@ -233,6 +233,4 @@ def _items(
 
 def _limit(measure: Measure, environment: Environment) -> str:
     limit = measure.limit(environment)
-    if limit == float("inf"):
-        return "no limit"
     return f"at {'most' if measure.worse == 'above' else 'least'} {measure.shown(limit)}"

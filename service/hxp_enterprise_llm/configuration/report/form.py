@@ -79,12 +79,8 @@ class Report:
     made_at: datetime
     sections: tuple[Section, ...]
 
-    def section(self, identity: str) -> Section:
-        """Return a section by its id."""
-        return next(section for section in self.sections if section.id == identity)
-
     def counts(self) -> dict[str, int]:
-        """Return how many items there are of each level; recommendations repeat, and count not."""
+        """Return how many items there are of each level."""
         items = [item for section in self.sections for item in section.items]
         return {level.value: sum(item.level is level for item in items) for level in Level}
 

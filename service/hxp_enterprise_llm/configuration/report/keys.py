@@ -14,7 +14,8 @@ from hxp_enterprise_llm.configuration.report.form import Item, Level, Section
 from hxp_enterprise_llm.configuration.resolved import derivations, resolved
 from hxp_enterprise_llm.schemas.environment import Environment
 
-NOWHERE = "a role that is not there yet"
+UNREAD = "C390"
+"""The rule that warns of settings that nothing reads in this version."""
 _SCHEMA: KeyPath = ("schema",)
 # Section → the role whose hosts read it.
 READERS = {
@@ -39,13 +40,9 @@ READERS = {
     "infrastructure_services.monitoring.alerting_enabled": "prometheus",
     "infrastructure_services.monitoring.alert_webhook_url": "alertmanager",
     "infrastructure_services.monitoring.alert_webhook_token": "alertmanager",
-    "infrastructure_services.monitoring.grafana_port": NOWHERE,
-    "infrastructure_services.monitoring.dashboard_auto_discovery": NOWHERE,
     "integration_services.database": "postgres",
     "integration_services.cache": "redis",
-    "integration_services.vector_database": NOWHERE,
     "integration_services.metrics": "prometheus",
-    "performance_targets.vector_database": NOWHERE,
     "engine": "vllm",
     "models": "vllm",
 }
@@ -86,8 +83,15 @@ def analysis(loaded: LoadedEnvironment) -> Section:
 
 def unused(loaded: LoadedEnvironment) -> Section:
     """Return written keys that nothing reads in this environment."""
-    items = [*_without_host(loaded), *_switched_off(loaded)]
+    items = [*_without_effect(loaded), *_without_host(loaded), *_switched_off(loaded)]
     return Section("unused", "Unused keys", tuple(items))
+
+
+def _without_effect(loaded: LoadedEnvironment) -> Iterator[Item]:
+    for found in (*loaded.warnings, *loaded.waived):
+        if found.code == UNREAD:
+            path, place = dotted(found.path), str(found.place)
+            yield Item(Level.ADVICE, path, found.message, found.fix, place)
 
 
 def _without_host(loaded: LoadedEnvironment) -> Iterator[Item]:
@@ -95,9 +99,8 @@ def _without_host(loaded: LoadedEnvironment) -> Iterator[Item]:
         role = next((READERS[name] for name in _above(path) if name in READERS), None)
         if role is None or loaded.environment.hosts_with(role):
             continue
-        why = role if role == NOWHERE else f"role {role}, which no host carries"
-        fix = "Remove the key" + ("." if role == NOWHERE else f", or give a host the role {role}.")
-        message = f"nothing reads it: it is for {why}."
+        message = f"nothing reads it: it is for role {role}, which no host carries."
+        fix = f"Remove the key, or give a host the role {role}."
         yield Item(Level.ADVICE, dotted(path), message, fix, source_of(loaded, path))
 
 
@@ -117,7 +120,7 @@ def defaults(loaded: LoadedEnvironment) -> Section:
     items = []
     for path, _ in written(loaded):
         field = field_at(Environment, path, document)
-        value, source = _value(document, path), source_of(loaded, path)
+        value, source = value_at(document, path), source_of(loaded, path)
         if path in derived:
             message = f"it is derived from {derived[path].source} and says the same."
         elif field is not None and not field.is_required() and value == _default(field):
@@ -141,13 +144,6 @@ def _default(field: Any) -> Any:
 
     default = field.get_default(call_default_factory=True)
     return TypeAdapter(Any).dump_python(default, mode="json")
-
-
-def _value(document: Any, path: KeyPath) -> Any:
-    try:
-        return value_at(document, path)
-    except KeyError:
-        return None
 
 
 def _above(path: KeyPath) -> Iterator[str]:

@@ -1,4 +1,7 @@
-"""Risky settings: rules that warn or are waived, and settings whose change may lose something."""
+"""Risky settings: rules that warn or are waived, and settings whose change may lose something.
+
+What nothing reads is no risk; it stands with the unused keys.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from hxp_enterprise_llm.configuration.diagnostics import Diagnostic, dotted
 from hxp_enterprise_llm.configuration.effects import Effect, effect_of
 from hxp_enterprise_llm.configuration.loader import LoadedEnvironment
 from hxp_enterprise_llm.configuration.report.form import Item, Level, Section
-from hxp_enterprise_llm.configuration.report.keys import source_of, written
+from hxp_enterprise_llm.configuration.report.keys import UNREAD, source_of, written
 from hxp_enterprise_llm.configuration.rules.registry import Subject
 from hxp_enterprise_llm.configuration.rules.waivers import covers
 from hxp_enterprise_llm.schemas.environment import Environment
@@ -26,8 +29,8 @@ def risks(loaded: LoadedEnvironment, today: date) -> Section:
         today: The day that ends of waivers are held against.
     """
     items = (
-        *(_warned(warning) for warning in loaded.warnings),
-        *(_waived(loaded, finding, today) for finding in loaded.waived),
+        *(_warned(warning) for warning in loaded.warnings if warning.code != UNREAD),
+        *(_waived(loaded, one, today) for one in loaded.waived if one.code != UNREAD),
         *_dangerous(loaded),
     )
     return Section("risks", "Risky settings", items)

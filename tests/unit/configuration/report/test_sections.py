@@ -18,7 +18,6 @@ from hxp_enterprise_llm.configuration.report.drift import drift
 from hxp_enterprise_llm.configuration.report.facts import compliance
 from hxp_enterprise_llm.configuration.report.form import Item, Level, Section
 from hxp_enterprise_llm.configuration.report.keys import (
-    NOWHERE,
     READERS,
     analysis,
     defaults,
@@ -84,7 +83,7 @@ def test_the_analysis_counts_what_was_written_and_names_the_files(environment: W
 def test_every_reader_is_a_role_and_reads_a_key_that_exists() -> None:
     for name, role in READERS.items():
         assert field_at(Environment, tuple(name.split("."))) is not None, name
-        assert role == NOWHERE or role in get_args(RoleName)
+        assert role in get_args(RoleName)
 
 
 @pytest.mark.feature("CU-02")
@@ -95,15 +94,17 @@ def test_keys_of_roles_that_no_host_carries_are_unused(environment: Write) -> No
         "  vector_database: {timeout: 20s}\n"
         "infrastructure_services: {api_gateway: {timeout: 200s}}\n"
     )
-    section = unused(environment(text))
+    loaded = environment(text)
+    section = unused(loaded)
     assert shown(section) == {
         "integration_services.database.max_connections": "nothing reads it: it is for role "
         "postgres, which no host carries.",
-        "integration_services.vector_database.timeout": "nothing reads it: it is for a role that "
-        "is not there yet.",
+        "integration_services.vector_database": "this setting has no effect in this version.",
     }
-    assert section.items[0].source == "a.yaml:6"
-    assert section.items[0].fix == "Remove the key, or give a host the role postgres."
+    (item,) = (item for item in section.items if item.path.endswith("max_connections"))
+    assert item.source == "a.yaml:6"
+    assert "integration_services.vector_database" not in shown(risks(loaded, NOW.date()))
+    assert item.fix == "Remove the key, or give a host the role postgres."
 
 
 @pytest.mark.feature("CU-02")
@@ -207,6 +208,8 @@ def test_drift_shows_keys_that_differ_and_weights_of_one_name(environment: Write
     section = drift(own, [other], broken=["c"])
     assert section.headings == ("key", "a", "b")
     assert ("infrastructure_services.api_gateway.timeout", "300.0", "200.0") in section.rows
+    extra = environment(MODEL % ("0" * 64), name="d", head=HOSTS)
+    assert ("models.tiny", "–", "there") in drift(environment(), [extra]).rows
     # Sizes belong to one environment.
     assert not any(row[0].startswith("hosts") for row in section.rows)
     found = shown(section)
@@ -263,21 +266,21 @@ def test_capacity_hints_come_from_measured_figures_and_their_limits(environment:
 
 
 @pytest.mark.feature("CU-03")
-def test_queries_look_at_the_window_and_a_rate_without_a_limit_is_never_too_high(
+def test_queries_look_at_the_window_and_limits_come_from_the_configuration(
     environment: Write,
 ) -> None:
     asked: list[str] = []
 
     def query(text: str) -> list[tuple[dict[str, str], float]]:
         asked.append(text)
-        return [({"host": "llm-1"}, 5000.0)] if "requests:rate5m" in text else []
+        return [({"host": "llm-1"}, 1500.0)] if "requests:rate5m" in text else []
 
-    gateway = "infrastructure_services: {api_gateway: {rate_limit_rps: %s}}\n"
-    free = capacity(environment(gateway % "null").environment, query, "30m")
-    assert free.items == ()
-    assert free.rows[0][2:] == ("5000 1/s", "no limit")
-    limited = capacity(environment(gateway % "6000").environment, query, "30m")
-    assert limited.items[0].path == "infrastructure_services.api_gateway.rate_limit_rps"
+    target = "performance_targets: {api_gateway: {target_throughput_rps: %s}}\n"
+    enough = capacity(environment(target % "2000").environment, query, "30m")
+    assert enough.items == ()
+    assert enough.rows[0][2:] == ("1500 1/s", "at most 1600 1/s")
+    near = capacity(environment(target % "1800").environment, query, "30m")
+    assert near.items[0].path == "performance_targets.api_gateway.target_throughput_rps"
     assert len(asked) == 2 * len(MEASURES)
     assert all("WINDOW" not in text and "[30m" in text for text in asked)
 
@@ -349,11 +352,10 @@ async def test_trends_of_falling_numbers_of_keys_that_came_and_of_no_history() -
 def test_best_practices_that_are_not_followed_are_named(environment: Write) -> None:
     text = (
         "infrastructure_services:\n  configuration: {backup_enabled: false}\n"
-        "  api_gateway: {rate_limit_rps: null, workers: 1}\n"
+        "  api_gateway: {workers: 1}\n"
     )
     assert set(shown(practices(environment(text).environment))) == {
         "infrastructure_services.configuration.backup_enabled",
-        "infrastructure_services.api_gateway.rate_limit_rps",
         "infrastructure_services.api_gateway.workers",
         "hosts",
     }
