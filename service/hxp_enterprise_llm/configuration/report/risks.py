@@ -31,9 +31,11 @@ def risks(loaded: LoadedEnvironment, today: date) -> Section:
     items = (
         *(_warned(warning) for warning in loaded.warnings if warning.code != UNREAD),
         *(_waived(loaded, one, today) for one in loaded.waived if one.code != UNREAD),
-        *_dangerous(loaded),
     )
-    return Section("risks", "Risky settings", items)
+    note = "a change of the keys in the table may lose data or lock people out: it needs a reason, "
+    note += "and somebody else's approval"
+    rows, headings = tuple(_dangerous(loaded)), ("dangerous to change", "written in")
+    return Section("risks", "Risky settings", items, headings, rows, note)
 
 
 def _warned(warning: Diagnostic) -> Item:
@@ -45,7 +47,7 @@ def _waived(loaded: LoadedEnvironment, finding: Diagnostic, today: date) -> Item
     waiver = _waiver(loaded, finding, today)
     level = Level.RISK if waiver.until - today <= SOON else Level.ADVICE
     message = (
-        f"rule {finding.code} is waived until {waiver.until}: {waiver.reason}. "
+        f"rule {finding.code} is waived until {waiver.until}: {waiver.reason.rstrip('.')}. "
         f"Without the waiver: {finding.message}"
     )
     return Item(level, dotted(finding.path), message, finding.fix, str(finding.place))
@@ -60,9 +62,7 @@ def _waiver(loaded: LoadedEnvironment, finding: Diagnostic, today: date) -> Waiv
     )
 
 
-def _dangerous(loaded: LoadedEnvironment) -> Iterator[Item]:
+def _dangerous(loaded: LoadedEnvironment) -> Iterator[tuple[str, str]]:
     for path, _ in written(loaded):
         if effect_of(Environment, path, loaded.draft.data) is Effect.DANGEROUS:
-            message = "a change is dangerous: it may lose data or lock people out."
-            fix = "Change it with a reason, and with somebody else's approval."
-            yield Item(Level.NOTE, dotted(path), message, fix, source_of(loaded, path))
+            yield dotted(path), source_of(loaded, path)
