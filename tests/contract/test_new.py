@@ -16,7 +16,7 @@ from hxp_enterprise_llm.core.exceptions import ExitCode, RefusedError
 
 pytestmark = pytest.mark.feature("CO-13")
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 PARTS = (
     *("service", "roles", "playbooks", "stacks", "templates", "locks", ".config"),
     *("docs", "pyproject.toml", "Pulumi.yaml", "ansible.cfg"),
