@@ -18,6 +18,8 @@ PROGRAMS = ("citadel", "pulumi", "ansible-playbook", ".venv/bin/citadel")
 ELSEWHERE = ("destroy", "--follow", " up lab", " validate lab")
 # These ask for a passphrase or an old key; tests/unit/cli/test_secrets_cli.py gives them one.
 ASKING = ("secrets backup", "secrets restore", "--fernet-key")
+# The live environment has no role configuration; the role's own scenario asks these of its host.
+OTHER_HOSTS = ("logs local configuration", "citadel-configuration")
 
 
 def commands() -> list[str]:
@@ -35,7 +37,7 @@ def commands() -> list[str]:
 
 
 def _elsewhere(command: str) -> bool:
-    return any(words in command for words in (*ELSEWHERE, *ASKING))
+    return any(words in command for words in (*ELSEWHERE, *ASKING, *OTHER_HOSTS))
 
 
 def test_the_docs_have_commands_of_every_kind() -> None:
