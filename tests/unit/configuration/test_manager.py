@@ -117,6 +117,7 @@ def sample_of(metrics: bytes, line: str) -> bool:
     return line in metrics.decode()
 
 
+@pytest.mark.feature("CL-05")
 async def test_nothing_is_read_before_it_is_used(source: MemorySource) -> None:
     reads = []
 

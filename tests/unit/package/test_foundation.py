@@ -29,7 +29,7 @@ def recipe(target: str) -> str:
     return match[1]
 
 
-@pytest.mark.feature("KT-05")
+@pytest.mark.feature("KT-05", "CO-01")
 def test_create_directories_initialize_packages_and_setup_init_files() -> None:
     folders = {path.parent for path in SOURCES}
     assert {"core", "schemas", "utilities", "configuration", "orchestration", "testing"} <= {
