@@ -199,10 +199,11 @@ class ConfigurationClient(Generic[ModelT]):
         Raises:
             DependencyError: No server answers.
             RefusedByServiceError: They answer, and say no.
-            UntrustedRevisionError: It is not what was applied, or older than what is known.
+            UntrustedRevisionError: It is not what was applied, of another document, older than
+                what is known, or another one of the same number.
         """
         reply = await self._any(lambda wire: wire.get(self._path, timeout=_TIMEOUT))
-        revision = self._trusted(_revision(reply.body))
+        revision = self._trusted(_revision(reply.body, self._document))
         known = self.held or await self._kept()
         if known is not None and revision.number < known.revision.number:
             raise UntrustedRevisionError(
@@ -210,10 +211,27 @@ class ConfigurationClient(Generic[ModelT]):
                 next_step="Look whether its store was restored from a backup; then remove "
                 f"{self._cache}.",
             )
+        self._same(revision, known)
         held = Held(self._parsed(revision), revision)
-        await asyncio.to_thread(write_atomic, self._cache, encoded(revision), mode=0o600)
+        try:
+            await asyncio.to_thread(write_atomic, self._cache, encoded(revision), mode=0o600)
+        except OSError as error:
+            # What serves does not wait for a disk; only a start without a server needs the file.
+            self._log.warning("revision-not-kept", file=str(self._cache), error=str(error))
         self.held = held
         return held
+
+    def _same(self, revision: Revision, known: Held[ModelT] | None) -> None:
+        """Refuse a revision that differs from the one of the same number that was seen."""
+        seen = known.revision if known is not None else None
+        if seen is None or seen.number != revision.number or seen.hash == revision.hash:
+            return
+        raise UntrustedRevisionError(
+            f"a server says that revision {revision.number} has the hash {revision.hash}, and "
+            f"one with {seen.hash} was seen",
+            next_step="Look whether its store was restored from a backup; then remove "
+            f"{self._cache}.",
+        )
 
     async def follow(self, taken: Callable[[Held[ModelT]], Awaitable[None]]) -> None:
         """Call `taken` with each new revision until cancelled; servers may come and go.
@@ -230,6 +248,7 @@ class ConfigurationClient(Generic[ModelT]):
 
         Raises:
             DependencyError: No server answers.
+            UntrustedRevisionError: One answers something else than the service would.
         """
         running = []
         if self.held is not None:
@@ -239,7 +258,10 @@ class ConfigurationClient(Generic[ModelT]):
         body = json.dumps({"running": running}).encode()
         path = f"/v1/fleet/{self._replica}"
         reply = await self._any(lambda wire: wire.put(path, body, timeout=_TIMEOUT))
-        return tuple(json.loads(reply.body)["behind"])
+        try:
+            return tuple(map(str, json.loads(reply.body)["behind"]))
+        except (ValueError, KeyError, TypeError):
+            raise _untrusted("is not of the form that the service gives") from None
 
     async def close(self) -> None:
         """Close all connections."""
@@ -254,9 +276,9 @@ class ConfigurationClient(Generic[ModelT]):
                     async for number in wire.numbers(
                         f"{self._path}/watch", self._number, silence=_SILENCE
                     ):
-                        failures = 0
                         if number != self._number:
                             await taken(await self.refresh())
+                        failures = 0
                 except CitadelError as error:
                     self._log.warning("watch-broken", code=error.code, error=error.message)
             failures += 1
@@ -327,12 +349,14 @@ def _spread(servers: Sequence[Wire], replica: str) -> tuple[Wire, ...]:
     return (*servers[first:], *servers[:first])
 
 
-def _revision(body: bytes) -> Revision:
-    """Return the revision of an answer, checked against its own hash."""
+def _revision(body: bytes, asked: tuple[str, str]) -> Revision:
+    """Return the revision of an answer about what was asked, checked against its own hash."""
     try:
         view = DocumentView.model_validate_json(body)
     except ValidationError:
         raise _untrusted("is not of the form that the service gives") from None
+    if (view.kind, view.name) != asked:
+        raise _untrusted(f"is about {view.kind}/{view.name}, and {'/'.join(asked)} was asked for")
     if not view.complete:
         raise _untrusted("leaves keys out: its reader may not see them all")
     said = view.revision.model_dump(mode="json")
