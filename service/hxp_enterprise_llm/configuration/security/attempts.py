@@ -34,13 +34,16 @@ class Attempts:
         """Return whether an account is held."""
         return len(self._recent(name)) >= self.policy.tries
 
-    def failed(self, name: str) -> None:
-        """Count a wrong password. While it is held nothing counts: nobody is kept out for ever."""
+    def tried(self, name: str) -> None:
+        """Count a try as wrong, until it succeeds.
+
+        While the account is held nothing counts: nobody is kept out for ever.
+        """
         if not self.held(name):
             self._failed[name] = [*self._recent(name), self._clock()]
 
     def succeeded(self, name: str) -> None:
-        """Forget the wrong ones."""
+        """Forget the tries: the password was right."""
         self._failed.pop(name, None)
 
     def _recent(self, name: str) -> list[datetime]:

@@ -172,12 +172,13 @@ class ConfigurationSecurity(BaseInfrastructureService[SecurityConfig]):
         account = await self.accounts.get(name)
         kept = account.password_hash if account and self.access.knows(name) else None
         held = kept is not None and self.attempts.held(name)
+        if kept is not None:
+            # Before the check: guesses that come at once must not all find the account free.
+            self.attempts.tried(name)
         verdict = await self.passwords.verify(None if held else kept, password)
         if account is None or kept is None or not verdict.fits:
             # A name that nobody has may be a password in the wrong field.
             self.record("anonymous" if kept is None else name, "session.open", "denied")
-            if kept is not None:
-                self.attempts.failed(name)
             raise LoginError(
                 "name and password do not fit",
                 next_step="Try again; after many tries, wait a while.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from hxp_enterprise_llm.configuration.security.errors import (
     SessionError,
 )
 from hxp_enterprise_llm.configuration.security.passwords import PasswordPolicy, Passwords
+from hxp_enterprise_llm.configuration.security.passwords import Verdict as Checked
 from hxp_enterprise_llm.core.health import Verdict
 from hxp_enterprise_llm.core.infrastructure_service import BaseInfrastructureService
 from hxp_enterprise_llm.core.lifecycle import State
@@ -226,3 +228,30 @@ async def test_many_wrong_passwords_hold_an_account_and_say_nothing_of_it(
     assert await said(RIGHT) in texts
     clock.forward(minutes=1)
     assert await said(RIGHT) == "", "tries while it is held do not hold it longer"
+
+
+@pytest.mark.feature("CC-03")
+async def test_guesses_at_once_are_no_more_than_guesses_one_after_another(
+    audit: AuditLog, clock: Calendar, accounts: FileAccounts
+) -> None:
+    checked = 0
+
+    class Counting(Passwords):
+        async def verify(self, kept: str | None, password: Secret) -> Checked:
+            nonlocal checked
+            checked += kept is not None
+            return await super().verify(kept, password)
+
+    policy = PasswordPolicy.model_validate(CHEAP | {"refusal_after": 0.2, "waiting": 200})
+    service = ConfigurationSecurity(
+        CONFIG, audit=audit, accounts=accounts, passwords=Counting(policy), now=clock
+    )
+    async with service:
+        await service.set_password("ada", RIGHT, actor="root")
+        guesses = [service.login("ada", WRONG) for _ in range(100)]
+        said = await asyncio.gather(*guesses, return_exceptions=True)
+        assert all(isinstance(one, LoginError) for one in said)
+        assert checked == CONFIG.attempts.tries
+        clock.forward(minutes=15)
+        await service.login("ada", RIGHT)
+        assert not service.attempts.held("ada")
