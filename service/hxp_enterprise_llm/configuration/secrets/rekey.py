@@ -41,19 +41,25 @@ def rekey(
         clock: Time of now.
     """
     ring = KeyRing(state / "secrets.key", guard=guard, clock=clock)
-    stores = {
-        file.parent.name: SealedStore(file.parent, ring=ring, clock=clock)
-        for file in sorted(state.glob("*/secrets.json"))
-    }
+
+    def stores() -> dict[str, SealedStore]:
+        return {
+            file.parent.name: SealedStore(file.parent, ring=ring, clock=clock)
+            for file in sorted(state.glob("*/secrets.json"))
+        }
+
     if dry_run:
-        counts = {name: len(store.paths()) for name, store in stores.items()}
+        counts = {name: len(store.paths()) for name, store in stores().items()}
         return Rekeyed("", counts, tuple(key.key_id for key in ring.entries()))
     with locked(state / "secrets.lock"):
+        # Found under the lock: who writes first after it seals with the new key.
+        found = stores()
         # A lost ring is not replaced by a new one: what it sealed would stay closed.
-        for store in stores.values():
+        for store in found.values():
             store.refuse_lost_ring()
         added = ring.add_key()
-    counts = {name: len(store.rewrap()) for name, store in stores.items()}
+    counts = {name: len(store.rewrap()) for name, store in found.items()}
     with locked(state / "secrets.lock"):
-        used = frozenset[str]().union(*(store.used_keys() for store in stores.values()))
+        # Found again: a file that came since, from a backup, keeps the key that it needs.
+        used = frozenset[str]().union(*(store.used_keys() for store in stores().values()))
         return Rekeyed(added, counts, ring.retire(used))

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
+from hxp_enterprise_llm.configuration.secrets import rekey as module
 from hxp_enterprise_llm.configuration.secrets.errors import TamperedError, UnknownKeyError
+from hxp_enterprise_llm.configuration.secrets.files import locked
 from hxp_enterprise_llm.configuration.secrets.keyring import KeyRing
 from hxp_enterprise_llm.configuration.secrets.rekey import rekey
 from hxp_enterprise_llm.configuration.secrets.secret import Secret
@@ -60,3 +63,25 @@ def test_a_thousand_secrets_are_wrapped_anew_within_a_second(state: Path) -> Non
     done = rekey(state)
     assert time.perf_counter() - started < 1.0
     assert done.environments["first"] == 1001
+
+
+@pytest.mark.feature("CX-03")
+@pytest.mark.parametrize("lock", [1, 2])
+def test_an_environment_that_comes_while_a_rekey_runs_stays_readable(
+    state: Path, monkeypatch: pytest.MonkeyPatch, lock: int
+) -> None:
+    sealed = (state / "first/secrets.json").read_bytes()
+    taken = 0
+
+    def late(path: Path) -> AbstractContextManager[None]:
+        nonlocal taken
+        taken += 1
+        if taken == lock:
+            (state / "third").mkdir()
+            (state / "third/secrets.json").write_bytes(sealed)
+        return locked(path)
+
+    monkeypatch.setattr(module, "locked", late)
+    rekey(state)
+    assert taken == 2
+    assert SealedStore(state / "third").get("a").reveal() == "first"
