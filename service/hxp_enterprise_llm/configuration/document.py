@@ -86,6 +86,10 @@ def read_document(path: Path, limits: Limits = LIMITS) -> Document:
     except OSError as error:
         reason = error.strerror or "the file is damaged"
         document.refuse(f"{reason}.", "Give the path of a file that can be read.", start)
+    except Exception as error:
+        # Whatever a parser trips over; its kind only, since the text may quote a value.
+        message = f"the file cannot be read ({type(error).__name__})."
+        document.refuse(message, "Write its values plainly, or take out what is unusual.", start)
     return document
 
 

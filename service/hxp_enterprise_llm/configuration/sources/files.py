@@ -114,11 +114,18 @@ def _extended(document: Document, seen: list[Path]) -> tuple[Path | None, Diagno
     ending = own if own in {".json", ".toml", ".ini"} else ".yaml"
     file = wanted if plain_name(Path(wanted)).endswith(ENDINGS) else f"{wanted}{ending}"
     path = document.path.parent / file
-    if path.resolve() in seen:
+    try:
+        circle, known = path.resolve() in seen, path.is_file()
+    # A name with a NUL, one that is too long, links in a circle.
+    except (ValueError, OSError, RuntimeError):
+        message = "the name in `extends` is none that a file can have, or leads nowhere."
+        fix = "Name a file beside this one: `extends: base`."
+        return None, Diagnostic("C001", place, _EXTENDS, message, fix)
+    if circle:
         return None, _problem(
             place, "the files extend each other in a circle.", "Take one `extends` out."
         )
-    if not path.is_file():
+    if not known:
         return None, _problem(
             place,
             f"there is no file {file} beside this one.",

@@ -11,6 +11,7 @@ from hxp_enterprise_llm.configuration.diagnostics import KeyPath
 from hxp_enterprise_llm.configuration.document import Document, Limits
 
 _POSITION = re.compile(r" \((?:at line (\d+), column (\d+)|at end of document)\)$")
+_DIGITS = re.compile(r"[0-9_]{4000}")
 _PART = r"""(?:[A-Za-z0-9_-]+|"(?:[^"\\]|\\.)*"|'[^']*')"""
 _KEY = rf"{_PART}(?:\s*\.\s*{_PART})*"
 _TABLE = re.compile(rf"\s*(\[\[?)\s*({_KEY})\s*\]")
@@ -23,6 +24,9 @@ def parse_toml(document: Document, text: str, limits: Limits) -> None:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         _syntax(document, str(error), text)
+        return
+    except ValueError:  # more digits than Python reads
+        _too_long(document, text)
         return
     except RecursionError:
         _too_big(document)
@@ -47,6 +51,12 @@ def _syntax(document: Document, message: str, text: str) -> None:
         "Check quotes, brackets and `=` near this line.",
         place,
     )
+
+
+def _too_long(document: Document, text: str) -> None:
+    number = _DIGITS.search(text)
+    line = text.count("\n", 0, number.start()) + 1 if number else 1
+    document.refuse("a number has too many digits.", "Put it in quotes.", document.place(line, 1))
 
 
 def _too_big(document: Document) -> None:
@@ -91,7 +101,10 @@ def _lines(lines: list[str]) -> Iterator[tuple[KeyPath, int]]:
 def _parts(key: str) -> Iterator[str]:
     for part in re.findall(_PART, key):
         if part[0] == '"':
-            yield tomllib.loads(f"x = {part}")["x"]
+            try:
+                yield tomllib.loads(f"x = {part}")["x"]
+            except tomllib.TOMLDecodeError:  # a line of a text, which looks like a key
+                yield part
         else:
             yield part.strip("'")
 

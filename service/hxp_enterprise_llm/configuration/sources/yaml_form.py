@@ -57,6 +57,12 @@ def parse_yaml(document: Document, text: str, limits: Limits) -> None:
     try:
         if _may_nest_deeply(text):
             _refuse_deep(text, limits)
+        tagged = _tagged(text)
+        if tagged is not None:
+            message = "a tag stands here; only `!!str` before a single value is known."
+            place = document.place(tagged.line + 1, tagged.column + 1)
+            document.refuse(message, "Take the tag out, or put the value in quotes.", place)
+            return
         loader = _Loader(text)
         try:
             _Reader(document, loader, limits).top(loader.get_single_node())
@@ -74,6 +80,8 @@ def parse_value(text: str) -> Any:
     if len(text) > LIMITS.size or _may_nest_deeply(text):
         return text
     try:
+        if _tagged(text) is not None:
+            return text
         loader = _Loader(text)
         try:
             node = loader.get_single_node()
@@ -83,7 +91,7 @@ def parse_value(text: str) -> Any:
                 return text if document.problems else value
         finally:
             loader.dispose()
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):  # ValueError: bytes that are no UTF-8
         pass
     return text
 
@@ -109,6 +117,22 @@ def _refuse_deep(text: str, limits: Limits) -> None:
             depth -= 1
 
 
+def _tagged(text: str) -> Any:
+    """Return where the first tag stands that is not `!!str` on a scalar; None without one.
+
+    A composed node does not say whether its tag was written or found.
+    """
+    if "!" not in text:
+        return None
+    for event in yaml.parse(text, Loader=_Loader):
+        tag = getattr(event, "tag", None)
+        if tag is None or (isinstance(event, yaml.ScalarEvent) and tag == _TEXT):
+            continue
+        return event.start_mark
+    return None
+
+
+_TEXT = "tag:yaml.org,2002:str"
 _TOO_DEEP = "maps and lists stand too deep inside each other"
 _NOWHERE: Any = None
 
@@ -171,7 +195,7 @@ class _Reader:
         self, node: yaml.MappingNode, path: KeyPath
     ) -> Iterator[tuple[str, yaml.Node, yaml.Node]]:
         for key_node, item in node.value:
-            if not isinstance(key_node, yaml.ScalarNode) or key_node.tag != "tag:yaml.org,2002:str":
+            if not isinstance(key_node, yaml.ScalarNode) or key_node.tag != _TEXT:
                 merge = getattr(key_node, "tag", "") == "tag:yaml.org,2002:merge"
                 self._document.refuse(
                     "`<<` is not known here." if merge else "a key is not text.",

@@ -1,0 +1,107 @@
+"""No file makes a reader raise: every fault of form is a finding with its place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hxp_enterprise_llm.configuration.diagnostics import InvalidEnvironmentError
+from hxp_enterprise_llm.configuration.document import read_document
+from hxp_enterprise_llm.configuration.loader import load
+from hxp_enterprise_llm.configuration.sources.yaml_form import parse_value
+
+Write = Callable[[str, str], Path]
+LONG = "1" * 5_000
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "!!bool foo",
+        "!!bool true",
+        "!!timestamp foo",
+        "!!float ''",
+        "!!int ''",
+        "!!null x",
+        "!!binary aGk=",
+        "!!map {b: 1}",
+        "!!str {b: 1}",
+        "!!seq [1]",
+        "!!set {b}",
+        "! 5",
+        "!secret hunter2",
+        "[1, !!bool foo]",
+    ],
+)
+def test_a_written_tag_is_refused_at_its_place(write: Write, value: str) -> None:
+    path = write("a.yaml", f"# a word\na: {value}\n")
+    with pytest.raises(InvalidEnvironmentError) as caught:
+        load(str(path))
+    (problem,) = caught.value.diagnostics
+    column = f"a: {value}".index("!") + 1
+    assert (problem.code, problem.place.line, problem.place.column) == ("C001", 2, column)
+    assert "a tag stands here" in problem.message
+    assert "secret" not in str(problem)
+
+
+def test_a_tag_on_the_whole_document_is_refused(write: Write) -> None:
+    (problem,) = read_document(write("a.yaml", "!!map\na: 1\n")).problems
+    assert (problem.code, problem.place.line) == ("C001", 1)
+
+
+def test_the_tag_of_a_text_makes_a_text_and_a_mark_inside_one_is_no_tag(write: Write) -> None:
+    document = read_document(write("a.yaml", "a: !!str 5\nb: 'x !y'\nc: x!y # !!bool\n"))
+    assert (document.data, document.problems) == ({"a": "5", "b": "x !y", "c": "x!y"}, [])
+
+
+@pytest.mark.parametrize(
+    "text", ["!!bool foo", "!!timestamp foo", "!!float ''", "[!!bool foo]", "\udcff", LONG]
+)
+def test_what_is_no_value_in_variables_and_ini_is_a_text(write: Write, text: str) -> None:
+    assert parse_value(text) == text
+    if text.isascii():
+        document = read_document(write("a.ini", f"a = {text}\n"))
+        assert (document.data, document.problems) == ({"a": text}, [])
+
+
+def test_a_toml_number_of_too_many_digits_is_named_with_its_line(write: Write) -> None:
+    write("a.toml", f"schema = 1\nb = {LONG}\n")
+    path = write("a.yaml", "extends: a.toml\n")
+    with pytest.raises(InvalidEnvironmentError) as caught:
+        load(str(path))
+    (problem,) = caught.value.diagnostics
+    assert (problem.code, problem.place.line) == ("C001", 2)
+    assert "too many digits" in problem.message
+
+
+def test_a_toml_text_may_hold_a_line_that_looks_like_a_key(write: Write) -> None:
+    document = read_document(write("a.toml", "a = '''\n\"\\q\" = 1\n'''\nb = 2\n"))
+    assert (document.data, document.problems) == ({"a": '"\\q" = 1\n', "b": 2}, [])
+    assert document.places["b",].line == 4
+
+
+@pytest.mark.parametrize("name", ["x\\0y", "n" * 5_000, "loop.yaml"], ids=["nul", "long", "loop"])
+def test_a_name_that_no_file_can_have_is_refused_where_it_is_extended(
+    write: Write, name: str
+) -> None:
+    path = write("a.yaml", f'schema: 1\nextends: "{name}"\n')
+    (path.parent / "loop.yaml").symlink_to("loop.yaml")
+    with pytest.raises(InvalidEnvironmentError) as caught:
+        load(str(path))
+    (problem,) = caught.value.diagnostics
+    assert (problem.code, problem.place.line, problem.path) == ("C001", 2, ("extends",))
+
+
+def test_whatever_a_parser_trips_over_is_a_finding(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise KeyError("hunter2")
+
+    monkeypatch.setattr("hxp_enterprise_llm.configuration.document.parser_of", lambda _: broken)
+    (problem,) = read_document(write("a.yaml", "a: 1\n")).problems
+    assert (problem.code, problem.place.line) == ("C001", 1)
+    assert "KeyError" in problem.message
+    assert "hunter2" not in str(problem)
