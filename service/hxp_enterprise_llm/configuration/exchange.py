@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
@@ -108,7 +108,7 @@ class Exchange(Generic[ModelT]):
         try:
             self._put(new, built)
             await self._ask(self._verify, new, Phase.VERIFY)
-        except PhaseError:
+        except BaseException:
             self._point(None)
             raise
 
@@ -123,8 +123,9 @@ class Exchange(Generic[ModelT]):
             self._put(new, built)
             await self._tell(old, new)
             await self._ask(self._verify, new, Phase.VERIFY)
-        except PhaseError:
-            await self._back(old, new)
+        except BaseException:
+            # Nothing that nobody verified stays in force: not after a cancellation either.
+            await _to_its_end(self._back(old, new))
             raise
         await self._end(old)
 
@@ -210,7 +211,10 @@ class Exchange(Generic[ModelT]):
                 told = subscriber(old, new)
                 if inspect.isawaitable(told):
                     await told
-        except Exception:
+        except (Exception, asyncio.CancelledError) as error:
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                raise
             self._metrics.subscriber_failed(self.name)
             self._log.exception("configuration.subscriber-failed", revision=new.revision)
 
@@ -247,3 +251,16 @@ class Exchange(Generic[ModelT]):
                 await self._drain(old)
         except Exception:
             self._log.exception("configuration.drain-failed", revision=old.revision)
+
+
+async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
+    """Await something that no cancellation cuts short; raise the cancellation afterwards."""
+    task = asyncio.create_task(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled

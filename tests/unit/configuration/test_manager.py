@@ -621,6 +621,89 @@ async def test_a_reload_that_is_cancelled_while_it_builds_abandons_what_is_built
     assert clumsy.calls[-1] == built.calls[-1] == "abandon 2"
 
 
+@pytest.mark.parametrize("where", ["tell", "verify"])
+async def test_a_reload_that_is_cancelled_after_the_swap_is_rolled_back(
+    source: MemorySource, where: str
+) -> None:
+    reached, store, part = asyncio.Event(), Memory(), Part()
+
+    async def hang(place: str, new: Snapshot[Sample]) -> None:
+        if place == where and new.config.level == 2:
+            reached.set()
+            await asyncio.Event().wait()
+
+    manager = managed(source, parts=[part], store=store, verify=lambda new: hang("verify", new))
+    manager.subscribe(lambda old, new: hang("tell", new))
+    await manager.load()
+    source.update({"level": 2})
+    task = asyncio.create_task(manager.reload(reason="a test", actor="ann"))
+    await reached.wait()
+    assert manager.snapshot.config.level == 2
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert manager.snapshot.config.level == 1
+    assert part.live is manager.snapshot.config
+    assert [item.document["level"] for item in store.revisions] == [1, 2, 1]
+
+
+async def test_a_rollback_that_is_cancelled_goes_on_to_its_end(source: MemorySource) -> None:
+    store, going_back = Memory(), asyncio.Event()
+
+    async def verify(new: Snapshot[Sample]) -> bool:
+        return new.config.level != 2
+
+    async def slow(old: Snapshot[Sample], new: Snapshot[Sample]) -> None:
+        if new.config.level == 1:
+            going_back.set()
+            await asyncio.sleep(0)
+
+    manager = managed(source, store=store, verify=verify)
+    manager.subscribe(slow)
+    await manager.load()
+    source.update({"level": 2})
+    task = asyncio.create_task(manager.reload(reason="a test", actor="ann"))
+    await going_back.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert [item.document["level"] for item in store.revisions] == [1, 2, 1]
+
+
+async def test_a_first_load_that_is_cancelled_in_its_probe_serves_nothing(
+    source: MemorySource,
+) -> None:
+    reached = asyncio.Event()
+
+    async def verify(new: Snapshot[Sample]) -> None:
+        reached.set()
+        await asyncio.Event().wait()
+
+    manager = managed(source, verify=verify)
+    task = asyncio.create_task(manager.load())
+    await reached.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not manager.health().ok
+    with pytest.raises(NotLoadedError):
+        _ = manager.snapshot
+
+
+async def test_a_subscriber_that_raises_a_cancellation_of_its_own_hinders_nobody(
+    source: MemorySource,
+) -> None:
+    def cancelled(old: Snapshot[Sample], new: Snapshot[Sample]) -> None:
+        raise asyncio.CancelledError
+
+    manager = managed(source)
+    manager.subscribe(cancelled)
+    await manager.load()
+    assert await changed(manager, source, level=2) is Outcome.APPLIED
+    line = 'citadel_configuration_subscriber_errors_total{name="configuration"} 1.0'
+    assert sample_of(manager.metrics.expose(), line)
+
+
 async def test_a_restored_document_that_the_sources_say_too_is_followed_again(
     source: MemorySource,
 ) -> None:
