@@ -11,10 +11,12 @@ from hxp_enterprise_llm.configuration.diagnostics import InvalidDocumentError, d
 from hxp_enterprise_llm.configuration.document import LIMITS, Document, read_document
 from hxp_enterprise_llm.configuration.migration.migrator import ConfigurationMigrator
 from hxp_enterprise_llm.configuration.migration.versions import (
+    KEY,
     Migrated,
     MigrationError,
     version_of,
 )
+from hxp_enterprise_llm.configuration.sources.files import chain
 from hxp_enterprise_llm.utilities.files import write_atomic
 
 ACTION = "configuration.migrate"
@@ -76,7 +78,7 @@ class FileMigrator:
         A file that says no version, since one that it extends does, is left as it is.
 
         Raises:
-            InvalidDocumentError: It cannot be read.
+            InvalidDocumentError: It cannot be read, or what says its version cannot.
             UnknownVersionError: It, or `to`, is of a version that is not known.
             MigrationError: It holds what cannot be migrated, or is not YAML.
         """
@@ -84,8 +86,7 @@ class FileMigrator:
         if document.problems:
             raise InvalidDocumentError(document.problems)
         text = path.read_text()
-        version = version_of(document.data)
-        if version is None:
+        if _version(document) is None:
             current = self.migrator.current
             return FilePlan(path, Migrated(document.data, current, current), text, text)
         migrated = self.migrator.migrate(document.data, to, where=shown(path))
@@ -147,6 +148,24 @@ class FileMigrator:
                 next_step="Write out its anchors and aliases, and migrate again.",
             )
         return new
+
+
+def _version(document: Document) -> int | None:
+    """Return a file's version; None for one that belongs to no version by itself.
+
+    An overlay may hold version 0's sections only and yet be of version 1: what it extends says it.
+    """
+    version = version_of(document.data)
+    if version is None or KEY in document.data or "extends" not in document.data:
+        return version
+    layer = chain(document.path)
+    problems = [item for each in (layer, *layer.lower) for item in each.problems]
+    if problems:
+        raise InvalidDocumentError(problems)
+    known: dict[str, object] = {}
+    for each in (*layer.lower, layer):
+        known |= each.data
+    return version if version_of(known) == version else None
 
 
 def _digest(text: str) -> str:

@@ -29,6 +29,7 @@ from hxp_enterprise_llm.configuration.migration.files import FileMigrator
 from hxp_enterprise_llm.configuration.migration.migrator import leaves
 from hxp_enterprise_llm.configuration.migration.rewrite import rewritten
 from hxp_enterprise_llm.configuration.migration.steps import STEPS
+from hxp_enterprise_llm.configuration.migration.versions import SECTIONS
 from hxp_enterprise_llm.configuration.phases import Phase, ReloadError
 from hxp_enterprise_llm.configuration.sources.memory import MemorySource
 from hxp_enterprise_llm.schemas.environment import Environment
@@ -315,6 +316,31 @@ def test_a_file_that_says_no_version_is_left_to_the_one_that_it_extends(
     file.write_text("extends: base\nhosts: {}\n")
     plan = migrator.plan(file)
     assert (plan.changed, plan.new) == (False, file.read_text())
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+@pytest.mark.parametrize("middle", ["schema: 1\nhosts: {}\n", "extends: low\n"])
+def test_an_overlay_of_one_section_is_of_the_version_that_it_extends(
+    migrator: FileMigrator, tmp_path: Path, section: str, middle: str
+) -> None:
+    (tmp_path / "low.yaml").write_text("schema: 1\nhosts: {}\n")
+    (tmp_path / "base.yaml").write_text(middle)
+    file = tmp_path / "site.yaml"
+    file.write_text(f"extends: base\n{section}: {{}}\n")
+    plan = migrator.plan(file)
+    assert (plan.changed, plan.new) == (False, file.read_text())
+    for name_ in ("low", "base"):
+        (tmp_path / f"{name_}.yaml").write_text("performance_targets: {}\n")
+    assert migrator.plan(file).migrated.before == 0
+
+
+def test_an_overlay_whose_base_is_not_there_is_not_guessed_at(
+    migrator: FileMigrator, tmp_path: Path
+) -> None:
+    file = tmp_path / "site.yaml"
+    file.write_text("extends: base\nperformance_targets: {}\n")
+    with pytest.raises(InvalidDocumentError, match="C005"):
+        migrator.plan(file)
 
 
 def test_a_file_that_cannot_be_read_is_told_with_its_line(
