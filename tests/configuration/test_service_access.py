@@ -202,3 +202,32 @@ async def test_roles_and_keys_are_taken_while_it_runs_and_a_port_is_not(
     with pytest.raises(InvalidConfigurationError, match=r"state: .* needs a restart"):
         await service.service.reload(service.config.model_copy(update={"state": "/elsewhere"}))
     assert (await service.ask("GET", MAIN, by="eve")).status == 200
+
+
+async def test_a_pattern_does_not_reach_a_key_with_a_dot(tmp_path: Path) -> None:
+    narrow = Role(
+        name="one-model",
+        permissions=(
+            Permission(actions=("read", "explain"), resources=("gateway.main.models.qwen2.*",)),
+        ),
+    )
+    model = {"upstreams": ["10.0.0.5:8000"]}
+    models = {"qwen2": model, "qwen2.5": model}
+    settings = known(nan=("one-model",)) | {"roles": (narrow,)}
+    async with ServiceUnderTest(tmp_path, settings=settings) as service:
+        assert (await service.apply({**GATEWAY, "models": models})).status == 200
+        for what in ("explain", "value"):
+            paths = {"models.qwen2.upstreams": 200, "models.qwen2.5.upstreams": 403}
+            for path, status in (paths | {"models.qwen2.5": 403, "models.qwen2.5x.y": 404}).items():
+                said = await service.ask("GET", f"{MAIN}/{what}?path={path}", by="nan")
+                assert said.status == status, (what, path)
+
+
+@pytest.mark.parametrize("event", ["9" * 5_000, "x"])
+async def test_numbers_without_measure_are_refused(service: ServiceUnderTest, event: str) -> None:
+    given = {"Last-Event-ID": event}
+    watched = await service.ask("GET", MAIN + "/watch", headers=given)
+    assert (watched.status, "Last-Event-ID" in watched.body["detail"]) == (400, True)
+    wanted = {"document": GATEWAY, "reason": "x"}
+    match = {"If-Match": f'"{"9" * 5_000}"'}
+    assert (await service.ask("PUT", MAIN, wanted, headers=match)).status == 412

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hxp_enterprise_llm.configuration.diagnostics import KeyPath
 from hxp_enterprise_llm.configuration.effects import effect_of
 from hxp_enterprise_llm.configuration.explain import Explanation, find
 from hxp_enterprise_llm.configuration.revisions import Revision
@@ -28,6 +29,20 @@ def value_of(document: Mapping[str, Any], path: str) -> Any:
         return find(document, path)[1]
     except CitadelError as error:
         raise KeyNotFoundError(error.message, next_step=error.next_step) from None
+
+
+def path_of(document: Mapping[str, Any], wanted: str) -> KeyPath:
+    """Return the keys of a dotted name; what is not there counts as one key below what is."""
+    known, rest = wanted, ""
+    while known:
+        try:
+            path = find(document, known)[0]
+        except CitadelError:
+            known, _, last = known.rpartition(".")
+            rest = f"{last}.{rest}" if rest else last
+            continue
+        return (*path, rest) if rest else path
+    return (rest,) if rest else ()
 
 
 async def explained(document: ServedDocument, path: str) -> tuple[ExplanationView, ...]:

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Header, Path, Query, Response, Security
 from fastapi.security import HTTPBasic
 from starlette.responses import StreamingResponse
 
+from hxp_enterprise_llm.configuration.diagnostics import KeyPath
 from hxp_enterprise_llm.configuration.phases import ApprovalError
 from hxp_enterprise_llm.configuration.revisions import Revision
 from hxp_enterprise_llm.configuration.security.access import Do, configuration_resource
@@ -19,7 +20,7 @@ from hxp_enterprise_llm.configuration.service.errors import (
     PreconditionFailedError,
     PreconditionRequiredError,
 )
-from hxp_enterprise_llm.configuration.service.explaining import explained, value_of
+from hxp_enterprise_llm.configuration.service.explaining import explained, path_of, value_of
 from hxp_enterprise_llm.configuration.service.fleet import FORGOTTEN, Replica, view
 from hxp_enterprise_llm.configuration.service.guard import Caller, GuardedRoute, Within
 from hxp_enterprise_llm.configuration.service.kinds import DocumentKey
@@ -31,6 +32,7 @@ from hxp_enterprise_llm.configuration.service.views import (
     plan_view,
     revision_view,
 )
+from hxp_enterprise_llm.core.exceptions import CitadelError, InvalidInputError
 from hxp_enterprise_llm.schemas.configuration_service import (
     Applied,
     ApplyRequest,
@@ -57,7 +59,8 @@ from hxp_enterprise_llm.schemas.pagination import MOST
 _BASIC = HTTPBasic(auto_error=False, description="A principal and its key.")
 router = APIRouter(prefix="/v1", route_class=GuardedRoute, dependencies=[Security(_BASIC)])
 _DOCUMENT = "/documents/{kind}/{name}"
-_ETAG = re.compile(r'(?:W/)?"([1-9][0-9]*)"')
+_ETAG = re.compile(r'(?:W/)?"([1-9][0-9]{0,17})"')
+_NUMBER = re.compile(r"[0-9]{1,18}")
 Kind = Annotated[DocumentKind, Path(description="Kind of the document.")]
 Named = Annotated[DocumentName, Path(description="Name of the document.")]
 Dotted = Annotated[str, Query(max_length=512, description="Keys joined by dots; empty: all.")]
@@ -99,7 +102,7 @@ async def read_value(
 ) -> ValueView:
     """Read one value, or a section."""
     key = DocumentKey(kind, name)
-    call.require(Do.READ, _resource(key, path))
+    call.require(Do.READ, _resource(key, _path(parts, key, path)))
     _, revision = parts.documents.get(key)
     part = _visible(call, key, revision)
     return ValueView(path=path, number=revision.number, value=value_of(part, path))
@@ -111,11 +114,15 @@ async def explain(
 ) -> ExplanationList:
     """Say of a key, or of each key below it, which revision set it, who, why, and over what."""
     key = DocumentKey(kind, name)
-    call.require(Do.EXPLAIN, _resource(key, path))
+    call.require(Do.EXPLAIN, _resource(key, _path(parts, key, path)))
     document, _ = parts.documents.get(key)
     found = await explained(document, path)
     return ExplanationList(
-        items=tuple(one for one in found if call.may(Do.EXPLAIN, _resource(key, one.path)))
+        items=tuple(
+            one
+            for one in found
+            if call.may(Do.EXPLAIN, _resource(key, _path(parts, key, one.path)))
+        )
     )
 
 
@@ -234,7 +241,7 @@ async def watch(
     key = DocumentKey(kind, name)
     call.require(Do.WATCH, _resource(key))
     document, _ = parts.documents.get(key)
-    last = int(last_event_id) if last_event_id and last_event_id.isdecimal() else None
+    last = _last(last_event_id)
     parts.hub.admit()
 
     async def stream() -> AsyncIterator[bytes]:
@@ -292,9 +299,18 @@ async def read_keys(parts: Within, call: Caller) -> KeyList:
 _UNBUFFERED = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
 
-def _resource(key: DocumentKey, path: str = "") -> str:
-    parts = path.split(".") if path else []
-    return configuration_resource((key.kind, key.name, *parts))
+def _resource(key: DocumentKey, path: KeyPath = ()) -> str:
+    return configuration_resource((key.kind, key.name, *path))
+
+
+def _path(parts: Parts, key: DocumentKey, wanted: str) -> KeyPath:
+    """Return the keys of a dotted name: where a key holds a dot, only the document tells."""
+    try:
+        document, _ = parts.documents.get(key)
+    except CitadelError:
+        # Whoever may not ask is told so first, and only then that there is no such document.
+        return tuple(wanted.split(".")) if wanted else ()
+    return path_of(document.snapshot.document, wanted)
 
 
 def _visible(call: Call, key: DocumentKey, revision: Revision) -> dict[str, object]:
@@ -331,6 +347,16 @@ def _base(if_match: str | None, if_none_match: str | None) -> int:
             "If-Match names no revision", next_step="Send the ETag that reading it gave."
         )
     return int(match[1])
+
+
+def _last(event: str | None) -> int | None:
+    if not event:
+        return None
+    if _NUMBER.fullmatch(event) is None:
+        raise InvalidInputError(
+            "Last-Event-ID names no revision", next_step="Send the id of an event, or none."
+        )
+    return int(event)
 
 
 def _order(
