@@ -70,8 +70,15 @@ def _placed(data: Document) -> Iterator[tuple[str, str, str]]:
         for key in keys:
             address = _value(data, key)
             if isinstance(address, str):
-                yield role, name, address.partition(":")[0]
+                yield role, name, _host(address)
                 break
+
+
+def _host(address: str) -> str:
+    """Return an address without its port; IPv6 stands in brackets before one."""
+    if address.startswith("["):
+        return address[1:].partition("]")[0]
+    return address if address.count(":") > 1 else address.partition(":")[0]
 
 
 def _value(data: Any, key: str) -> Any:

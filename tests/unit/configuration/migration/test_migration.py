@@ -334,6 +334,22 @@ def test_an_overlay_of_one_section_is_of_the_version_that_it_extends(
     assert migrator.plan(file).migrated.before == 0
 
 
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [
+        ("[fd00::5]:8000", "fd00::5"),
+        ("[fd00::5]", "fd00::5"),
+        ("fd00::5", "fd00::5"),
+        ("10.0.0.5:8000", "10.0.0.5"),
+        ("edge.example", "edge.example"),
+    ],
+)
+def test_a_host_of_version_0_keeps_its_whole_address(address: str, host: str) -> None:
+    old = {"service_network": {"internal_services": {"api_gateway": address}}}
+    migrated = ConfigurationMigrator().migrate(old).data
+    assert migrated["hosts"] == {"edge-1": {"address": host, "roles": ["gateway"]}}
+
+
 def test_an_overlay_whose_base_is_not_there_is_not_guessed_at(
     migrator: FileMigrator, tmp_path: Path
 ) -> None:
