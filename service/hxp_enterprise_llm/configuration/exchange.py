@@ -26,6 +26,10 @@ class StoredDocument(Protocol):
     """A revision of a store, as far as the manager reads it."""
 
     @property
+    def number(self) -> int:
+        """Return its number; the one before it has the next smaller."""
+
+    @property
     def document(self) -> Mapping[str, Any]:
         """Return the document with its defaults, secrets as references."""
 
@@ -189,6 +193,34 @@ class Exchange(Generic[ModelT]):
             raise PhaseError(Phase.RECORD, error) from error
         self.recorded = new.revision
 
+    async def record_rollback(self, back: Snapshot[ModelT]) -> None:
+        """Keep what was gone back to, if the store takes it; it serves in any case."""
+        try:
+            await self.record(back)
+        except PhaseError as error:
+            self._log.error("configuration.rollback-unrecorded", error=type(error.cause).__name__)
+
+    async def latest(self) -> tuple[StoredDocument | None, Exception | None]:
+        """Return the newest stored revision, or why there is no telling."""
+        if self._store is None:
+            return None, None
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await self._store.latest(), None
+        except Exception as error:
+            return None, error
+
+    async def older(self, stored: StoredDocument) -> StoredDocument | None:
+        """Return the revision before a stored one; None where there is none that can be read."""
+        if self._store is None or stored.number <= 1:
+            return None
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await self._store.get(stored.number - 1)
+        except Exception:
+            self._log.exception("configuration.older-unreadable", number=stored.number - 1)
+            return None
+
     def _put(self, new: Snapshot[ModelT], built: list[_Built[ModelT]]) -> None:
         """Put a snapshot in force; no await in here, so no request sees half of it."""
         self._point(new)
@@ -234,10 +266,7 @@ class Exchange(Generic[ModelT]):
             self._put(back, [])
             self._log.error("configuration.rollback-incomplete", phase=error.phase)
         await self._tell(failed, back)
-        try:
-            await self.record(back)
-        except PhaseError as error:
-            self._log.error("configuration.rollback-unrecorded", error=type(error.cause).__name__)
+        await self.record_rollback(back)
         self._metrics.reloaded(self.name, "rolled-back")
         self._log.warning(
             "configuration.rolled-back", from_revision=failed.revision, revision=back.revision

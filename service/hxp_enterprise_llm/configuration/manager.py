@@ -20,12 +20,7 @@ from pydantic import BaseModel
 
 from hxp_enterprise_llm.configuration.approval import require_approval
 from hxp_enterprise_llm.configuration.cache import CacheCounts, TtlCache
-from hxp_enterprise_llm.configuration.candidate import (
-    Candidates,
-    Migrate,
-    Resolver,
-    watched,
-)
+from hxp_enterprise_llm.configuration.candidate import Candidates, Migrate, Resolver, watched
 from hxp_enterprise_llm.configuration.diff import Change, between
 from hxp_enterprise_llm.configuration.exchange import (
     SYSTEM,
@@ -48,11 +43,7 @@ from hxp_enterprise_llm.configuration.phases import (
 )
 from hxp_enterprise_llm.configuration.pipeline import Judge, Loaded
 from hxp_enterprise_llm.configuration.series import ConfigurationMetrics
-from hxp_enterprise_llm.configuration.snapshot import (
-    Snapshot,
-    document_of,
-    revision_of,
-)
+from hxp_enterprise_llm.configuration.snapshot import Snapshot, document_of, revision_of
 from hxp_enterprise_llm.configuration.sources.base import Source
 from hxp_enterprise_llm.configuration.sources.memory import MemorySource
 from hxp_enterprise_llm.configuration.standing import Standing
@@ -386,7 +377,7 @@ class ConfigurationManager(Generic[ModelT]):
 
     async def _first(self, reason: str, actor: str) -> None:
         began = self._clock()
-        stored, trouble = await self._latest()
+        stored, trouble = await self._exchange.latest()
         try:
             new = await self._candidate(reason, actor, None)
             if stored is not None:
@@ -405,26 +396,29 @@ class ConfigurationManager(Generic[ModelT]):
             self._standing.refused(PhaseError(Phase.RECORD, trouble))
 
     async def _serve_stored(self, stored: StoredDocument, actor: str) -> None:
-        """Serve the newest stored revision; the failure that led here stays noted."""
-        layer = await MemorySource("newest stored revision", stored.document).read()
+        """Serve the newest stored revision that passes; the failure that led here stays noted."""
         self._exchange.recorded = revision_of(stored.document)
-        try:
-            loaded = await self._candidates.compile([layer], judged=False)
-            new = await self._made(loaded, "the sources cannot be used", actor, None)
-            await self._exchange.first(new)
-        except PhaseError as error:
-            raise self._standing.refused(error, serving=False) from error.cause
+        tried: StoredDocument | None = stored
+        while tried is not None:
+            try:
+                await self._serve_revision(tried, actor, newest=tried is stored)
+                break
+            except PhaseError as error:
+                failed = error
+            # A kill between the record and the automatic rollback leaves a bad revision the newest.
+            undone = failed.phase in {Phase.SWAP, Phase.VERIFY}
+            tried = await self._exchange.older(tried) if undone else None
+        else:
+            raise self._standing.refused(failed, serving=False) from failed.cause
         self._standing.show()
 
-    async def _latest(self) -> tuple[StoredDocument | None, Exception | None]:
-        """Return the newest stored revision, or why there is no telling."""
-        if self._store is None:
-            return None, None
-        try:
-            async with asyncio.timeout(self.settings.timeout):
-                return await self._store.latest(), None
-        except Exception as error:
-            return None, error
+    async def _serve_revision(self, stored: StoredDocument, actor: str, *, newest: bool) -> None:
+        label = "newest stored revision" if newest else f"stored revision {stored.number}"
+        layer = await MemorySource(label, stored.document).read()
+        loaded = await self._candidates.compile([layer], judged=False)
+        new = await self._made(loaded, "the sources cannot be used", actor, None)
+        await self._exchange.first(new, record=newest)
+        await self._exchange.record_rollback(new)
 
     async def _reload(
         self, reason: str, actor: str, approver: str | None, *, asked: bool

@@ -67,6 +67,7 @@ class Stored:
     actor: str = ""
     reason: str = ""
     approver: str | None = None
+    number: int = 0
 
 
 @dataclass
@@ -81,12 +82,18 @@ class Memory:
             raise ConnectionRefusedError
         return self.revisions[-1] if self.revisions else None
 
+    async def get(self, number: int) -> Stored:
+        if self.away:
+            raise ConnectionRefusedError
+        return self.revisions[number - 1]
+
     async def append(
         self, document: Mapping[str, Any], *, actor: str, reason: str, approver: str | None
     ) -> None:
         if self.away:
             raise ConnectionRefusedError
-        self.revisions.append(Stored(document, actor, reason, approver))
+        number = len(self.revisions) + 1
+        self.revisions.append(Stored(document, actor, reason, approver, number))
 
 
 @pytest.fixture

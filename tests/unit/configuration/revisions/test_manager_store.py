@@ -108,6 +108,61 @@ async def test_what_fails_its_probe_after_the_swap_is_rolled_back_and_both_are_o
     assert (back.actor, back.reason) == ("citadel", f"automatic rollback of {failed.id[:12]}")
 
 
+@pytest.mark.feature("CM-02", "CH-03")
+async def test_a_restart_goes_back_past_revisions_that_nobody_took_back(
+    source: MemorySource, store: Revisions
+) -> None:
+    """As a kill between the record and the automatic rollback leaves them."""
+
+    async def verify(snapshot: Snapshot[Sample]) -> bool:
+        return snapshot.config.level == 1
+
+    manager = managed(source, store)
+    await manager.load()
+    for level in (2, 3):
+        await applied(manager, source, level)
+    again = managed(source, store, verify=verify)
+    snapshot = await again.load()
+    assert snapshot.config.level == 1
+    assert again.explain("level")[0].source == "stored revision 1"
+    failure = again.health().failure
+    assert failure is not None
+    assert failure.phase is Phase.VERIFY
+    newest = await store.latest()
+    assert newest is not None
+    assert (newest.number, newest.document["level"]) == (4, 1)
+
+
+async def test_a_restart_whose_revisions_all_fail_serves_nothing_and_stores_nothing(
+    source: MemorySource, store: Revisions
+) -> None:
+    async def verify(snapshot: Snapshot[Sample]) -> bool:
+        return False
+
+    manager = managed(source, store)
+    await manager.load()
+    await applied(manager, source, 2)
+    again = managed(source, store, verify=verify)
+    with pytest.raises(ReloadError, match="There is no older one to serve"):
+        await again.load()
+    assert not again.health().ok
+    assert len(await store.history()) == 2
+
+
+async def test_a_restart_goes_back_no_further_than_a_revision_that_was_changed(
+    source: MemorySource, store: Revisions, tmp_path: Path
+) -> None:
+    async def verify(snapshot: Snapshot[Sample]) -> bool:
+        return snapshot.config.level != 2
+
+    manager = managed(source, store)
+    await manager.load()
+    await applied(manager, source, 2)
+    (tmp_path / "00000001.json").write_bytes(b"{}")
+    with pytest.raises(ReloadError, match="There is no older one to serve"):
+        await managed(source, store, verify=verify).load()
+
+
 async def test_a_tampered_revision_is_refused_with_its_number_and_the_old_one_serves(
     source: MemorySource, store: Revisions, tmp_path: Path
 ) -> None:
