@@ -16,6 +16,8 @@ from hxp_enterprise_llm.configuration.document import (
 from hxp_enterprise_llm.configuration.sources.base import Layer
 
 ENDINGS = (".yaml", ".yml", ".json", ".toml", ".ini")
+MOST_FILES = 32
+"""How many files one chain of `extends` may have."""
 _EXTENDS: KeyPath = ("extends",)
 
 
@@ -125,6 +127,9 @@ def _extended(document: Document, seen: list[Path]) -> tuple[Path | None, Diagno
         return None, _problem(
             place, "the files extend each other in a circle.", "Take one `extends` out."
         )
+    if len(seen) >= MOST_FILES:
+        message = f"the chain of `extends` has more than {MOST_FILES} files."
+        return None, _problem(place, message, "Join some of the files.")
     if not known:
         return None, _problem(
             place,

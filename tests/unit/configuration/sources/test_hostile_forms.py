@@ -10,6 +10,7 @@ import pytest
 from hxp_enterprise_llm.configuration.diagnostics import InvalidEnvironmentError
 from hxp_enterprise_llm.configuration.document import read_document
 from hxp_enterprise_llm.configuration.loader import load
+from hxp_enterprise_llm.configuration.sources.files import MOST_FILES, chain
 from hxp_enterprise_llm.configuration.sources.yaml_form import parse_value
 
 Write = Callable[[str, str], Path]
@@ -92,6 +93,23 @@ def test_a_name_that_no_file_can_have_is_refused_where_it_is_extended(
         load(str(path))
     (problem,) = caught.value.diagnostics
     assert (problem.code, problem.place.line, problem.path) == ("C001", 2, ("extends",))
+
+
+def test_a_chain_of_more_files_than_allowed_is_refused_where_it_goes_on(tmp_path: Path) -> None:
+    for number in range(MOST_FILES):
+        text = f"extends: f{number + 1}\n" if number < MOST_FILES - 1 else "schema: 1\n"
+        (tmp_path / f"f{number}.yaml").write_text(text)
+    layer = chain(tmp_path / "f0.yaml")
+    assert len(layer.files) == MOST_FILES
+    assert [each.problems for each in layer.lower] == [()] * (MOST_FILES - 1)
+    last = tmp_path / f"f{MOST_FILES - 1}.yaml"
+    last.write_text(f"schema: 1\nextends: f{MOST_FILES}\n")
+    (tmp_path / f"f{MOST_FILES}.yaml").write_text("level: 1\n")
+    layer = chain(tmp_path / "f0.yaml")
+    assert len(layer.files) == MOST_FILES
+    (problem,) = layer.lower[0].problems
+    assert (problem.code, problem.place.file, problem.place.line) == ("C005", last, 2)
+    assert "more than 32 files" in problem.message
 
 
 def test_whatever_a_parser_trips_over_is_a_finding(
