@@ -231,3 +231,29 @@ async def test_numbers_without_measure_are_refused(service: ServiceUnderTest, ev
     wanted = {"document": GATEWAY, "reason": "x"}
     match = {"If-Match": f'"{"9" * 5_000}"'}
     assert (await service.ask("PUT", MAIN, wanted, headers=match)).status == 412
+
+
+async def test_changes_of_keys_that_somebody_may_not_read_are_only_counted(tmp_path: Path) -> None:
+    narrow = Role(
+        name="limits-planner",
+        permissions=(
+            Permission(actions=("plan", "apply", "rollback"), resources=("gateway.*",)),
+            Permission(actions=("read",), resources=("gateway.main.limits.*",)),
+        ),
+    )
+    settings = known(nan=("limits-planner",)) | {"roles": (narrow,)}
+    wanted = with_body(5000) | {"models": {"m": {"upstreams": ["10.0.0.5:8000"]}}}
+    async with ServiceUnderTest(tmp_path, settings=settings) as service:
+        await service.apply(GATEWAY)
+        planned = await service.ask("POST", MAIN + "/plan", {"document": wanted}, by="nan")
+        applied = await service.apply(wanted, 1, by="nan")
+        body = {"number": 1, "reason": "back"}
+        match = {"If-Match": '"2"'}
+        back = await service.ask("POST", MAIN + "/rollback", body, by="nan", headers=match)
+        for said in (planned, applied, back):
+            assert said.status == 200
+            assert [one["path"] for one in said.body["changes"]] == ["limits.max_body"]
+            assert said.body["hidden"] == 1
+            assert "10.0.0.5" not in json.dumps(said.body)
+        whole = (await service.ask("POST", MAIN + "/plan", {"document": wanted})).body
+        assert (len(whole["changes"]), whole["hidden"]) == (2, 0)

@@ -96,6 +96,15 @@ async def test_rights_that_are_taken_away_end_the_stream(service: ServiceUnderTe
             assert await told(events) == "end"
 
 
+async def test_a_key_that_is_taken_away_ends_the_stream(service: ServiceUnderTest) -> None:
+    async with service.watch(WATCH, by="ada") as events:
+        assert await told(events) == "1"
+        await service.service.reload(service.config.model_copy(update={"keys": ()}))
+        await service.apply(with_body(5000), 1)
+        async with asyncio.timeout(5):
+            assert await told(events) == "end"
+
+
 async def test_a_stop_ends_streams_and_does_not_wait_for_them(tmp_path: Path) -> None:
     async with ServiceUnderTest(tmp_path, settings={"timeouts": {"drain": 20}}) as service:
         await service.apply(GATEWAY)

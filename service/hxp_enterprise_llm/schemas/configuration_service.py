@@ -273,7 +273,8 @@ class Plan(CitadelModel):
 
     number: int = Field(ge=0, description="The revision it is compared with; 0: there is none.")
     id: Digest = Field(description="SHA-256 of the proposed document with its defaults.")
-    changes: tuple[ChangeView, ...] = Field(description="What differs.")
+    changes: tuple[ChangeView, ...] = Field(description="What differs, as far as one may read it.")
+    hidden: int = Field(default=0, ge=0, description="Changes of keys that one may not read.")
     effect: Effect | None = Field(default=None, description="The gravest effect; null: none.")
     approval_needed: bool = Field(description="Whether somebody else must approve it.")
 
@@ -283,7 +284,10 @@ class Applied(CitadelModel):
 
     changed: bool = Field(description="False: the document was in force already.")
     revision: RevisionView = Field(description="The revision that serves.")
-    changes: tuple[ChangeView, ...] = Field(default=(), description="What differs.")
+    changes: tuple[ChangeView, ...] = Field(
+        default=(), description="What differs, as far as one may read it."
+    )
+    hidden: int = Field(default=0, ge=0, description="Changes of keys that one may not read.")
 
 
 class Approval(CitadelModel):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Path, Query, Response, Security
+from fastapi import APIRouter, Header, Path, Query, Request, Response, Security
 from fastapi.security import HTTPBasic
 from starlette.responses import StreamingResponse
 
@@ -19,6 +19,7 @@ from hxp_enterprise_llm.configuration.service.door import Call
 from hxp_enterprise_llm.configuration.service.errors import (
     PreconditionFailedError,
     PreconditionRequiredError,
+    UnauthenticatedError,
 )
 from hxp_enterprise_llm.configuration.service.explaining import explained, path_of, value_of
 from hxp_enterprise_llm.configuration.service.fleet import FORGOTTEN, Replica, view
@@ -134,7 +135,8 @@ async def plan(
     key = DocumentKey(kind, name)
     call.require(Do.PLAN, _resource(key))
     document = parts.documents.or_new(key)
-    return plan_view(await document.propose(proposed.document, actor=call.principal.id))
+    proposal = await document.propose(proposed.document, actor=call.principal.id)
+    return plan_view(proposal, _readable(call, key))
 
 
 @router.put(_DOCUMENT)
@@ -156,7 +158,7 @@ async def apply(
     await call.began("apply", {"reason": wanted.reason, "base": str(order.base)})
     done = await parts.documents.apply(document, order, wanted.document)
     response.headers["etag"] = f'"{done.revision.number}"'
-    return done_view(done)
+    return done_view(done, _readable(call, key))
 
 
 @router.post(_DOCUMENT + "/rollback")
@@ -177,7 +179,7 @@ async def rollback(
     await call.began("rollback", {"reason": wanted.reason, "to": str(wanted.number)})
     done = await parts.documents.rollback(document, order, wanted.number)
     response.headers["etag"] = f'"{done.revision.number}"'
-    return done_view(done)
+    return done_view(done, _readable(call, key))
 
 
 @router.post(_DOCUMENT + "/approvals")
@@ -235,7 +237,12 @@ async def read_revision(
     responses={200: {"content": {"text/event-stream": {}}, "description": "Events."}},
 )
 async def watch(
-    parts: Within, call: Caller, kind: Kind, name: Named, last_event_id: LastEvent = None
+    request: Request,
+    parts: Within,
+    call: Caller,
+    kind: Kind,
+    name: Named,
+    last_event_id: LastEvent = None,
 ) -> StreamingResponse:
     """Follow a document by server-sent events: one for each revision, the current one first."""
     key = DocumentKey(kind, name)
@@ -243,6 +250,14 @@ async def watch(
     document, _ = parts.documents.get(key)
     last = _last(last_event_id)
     parts.hub.admit()
+
+    async def allowed() -> bool:
+        # A key that is taken away, or a session that is over, ends what it opened.
+        try:
+            now = await parts.door.enter(request.headers.getlist("authorization"))
+        except UnauthenticatedError:
+            return False
+        return now.may(Do.WATCH, _resource(key))
 
     async def stream() -> AsyncIterator[bytes]:
         # Joined before anything is sent: nothing falls between what was and what comes.
@@ -252,7 +267,7 @@ async def watch(
                 feed,
                 last,
                 beat=parts.config.timeouts.beat,
-                allowed=lambda: call.may(Do.WATCH, _resource(key)),
+                allowed=allowed,
             ):
                 yield event
 
@@ -311,6 +326,10 @@ def _path(parts: Parts, key: DocumentKey, wanted: str) -> KeyPath:
         # Whoever may not ask is told so first, and only then that there is no such document.
         return tuple(wanted.split(".")) if wanted else ()
     return path_of(document.snapshot.document, wanted)
+
+
+def _readable(call: Call, key: DocumentKey) -> Callable[[KeyPath], bool]:
+    return lambda path: call.may(Do.READ, _resource(key, path))
 
 
 def _visible(call: Call, key: DocumentKey, revision: Revision) -> dict[str, object]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 from hxp_enterprise_llm.configuration.revisions import Revision
@@ -121,7 +121,7 @@ async def events(
     last: int | None,
     *,
     beat: float,
-    allowed: Callable[[], bool],
+    allowed: Callable[[], Awaitable[bool]],
 ) -> AsyncIterator[bytes]:
     """Yield the events of one reader.
 
@@ -130,7 +130,7 @@ async def events(
         feed: Joined before, so that nothing falls between what was and what comes.
         last: Number of the last revision that the reader knows; None for none.
         beat: Seconds between two signs of life.
-        allowed: Asked before each event: rights may be taken away meanwhile.
+        allowed: Asked before each event and after each beat: rights may be taken away meanwhile.
     """
     yield _RETRY
     sent = last if last is not None else 0
@@ -141,10 +141,10 @@ async def events(
     for revision in await document.since(sent, most):
         yield event_of(revision)
         sent = revision.number
-    while allowed():
+    while await allowed():
         told = await feed.next(beat)
         if told is not None and told.number > sent:
-            if not allowed():
+            if not await allowed():
                 break
             yield event_of(told)
             sent = told.number

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
+from hxp_enterprise_llm.configuration.diagnostics import KeyPath
 from hxp_enterprise_llm.configuration.diff import Change, gravest
 from hxp_enterprise_llm.configuration.effects import Effect
 from hxp_enterprise_llm.configuration.revisions import Revision
@@ -26,23 +28,27 @@ def change_views(changes: Iterable[Change]) -> tuple[ChangeView, ...]:
     return tuple(ChangeView.model_validate(change.as_data()) for change in changes)
 
 
-def plan_view(proposal: Proposal) -> Plan:
-    """Return what applying a proposal would do."""
+def plan_view(proposal: Proposal, readable: Callable[[KeyPath], bool]) -> Plan:
+    """Return what applying a proposal would do; of keys that are not readable, their number."""
+    seen = _seen(proposal.changes, readable)
     return Plan(
         number=proposal.base,
         id=proposal.id,
-        changes=change_views(proposal.changes),
+        changes=change_views(seen),
+        hidden=len(proposal.changes) - len(seen),
         effect=gravest(proposal.changes),
         approval_needed=bool(dangerous(proposal)),
     )
 
 
-def done_view(done: Done) -> Applied:
-    """Return what came of an order."""
+def done_view(done: Done, readable: Callable[[KeyPath], bool]) -> Applied:
+    """Return what came of an order; of keys that are not readable, their number."""
+    seen = _seen(done.changes, readable)
     return Applied(
         changed=done.changed,
         revision=revision_view(done.revision),
-        changes=change_views(done.changes),
+        changes=change_views(seen),
+        hidden=len(done.changes) - len(seen),
     )
 
 
@@ -51,3 +57,22 @@ def dangerous(proposal: Proposal) -> tuple[Change, ...]:
     if not proposal.base:
         return ()
     return tuple(change for change in proposal.changes if change.effect is Effect.DANGEROUS)
+
+
+def _seen(changes: Iterable[Change], readable: Callable[[KeyPath], bool]) -> tuple[Change, ...]:
+    return tuple(
+        change
+        for change in changes
+        if all(readable(path) for side in (change.old, change.new) for path in _keys(change, side))
+    )
+
+
+def _keys(change: Change, side: Any) -> Iterator[KeyPath]:
+    """Yield the path of every value of one side of a change: of a section, of all below it."""
+    waiting: list[tuple[KeyPath, Any]] = [(change.path, side)]
+    while waiting:
+        path, value = waiting.pop()
+        if isinstance(value, Mapping) and value:
+            waiting += [((*path, key), below) for key, below in value.items()]
+        else:
+            yield path
