@@ -216,15 +216,17 @@ def _put_back(path: Path, now: str, kept: Revision) -> list[Change]:
     from hxp_enterprise_llm.schemas.environment import Environment
     from hxp_enterprise_llm.utilities.files import write_atomic
 
-    mode = path.stat().st_mode & 0o777 if now else 0o644
-    write_atomic(path, kept.source, mode=mode)
+    # Through a link: the rename would put a file in its place.
+    target = path.resolve()
+    mode = target.stat().st_mode & 0o777 if now else 0o644
+    write_atomic(target, kept.source, mode=mode)
     try:
         loaded = load(str(path))
     except CitadelError:
         if now:
-            write_atomic(path, now, mode=mode)
+            write_atomic(target, now, mode=mode)
         else:
-            path.unlink()
+            target.unlink()
         raise
     return list(between(kept.document, document_of(loaded.environment), Environment))
 

@@ -127,6 +127,15 @@ def test_rollback_writes_the_file_as_it_was_and_up_makes_it_a_revision(applied: 
     assert (newest["number"], newest["id"]) == (3, oldest["id"])
 
 
+def test_rollback_writes_through_a_link(applied: World) -> None:
+    target = applied.file.parents[2] / "real.yaml"
+    applied.file.rename(target)
+    applied.file.symlink_to(target)
+    applied.citadel("config", "rollback", "demo", "1", "--yes")
+    assert applied.file.is_symlink()
+    assert "workers: 1}" in target.read_text()
+
+
 def test_rollback_to_what_the_file_says_changes_nothing(applied: World) -> None:
     shown = applied.document("config", "rollback", "demo", "2", "--yes")
     assert shown == {"environment": "demo", "revision": 2, "changed": False}

@@ -108,7 +108,9 @@ class FileMigrator:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         before, after = (_digest(text) for text in (plan.old, plan.new))
         write_atomic(self.folder / f"{before}.yaml", plan.old, mode=0o600)
-        write_atomic(plan.path, plan.new, mode=plan.path.stat().st_mode & 0o777)
+        # Through a link: the rename would put a file in its place.
+        target = plan.path.resolve()
+        write_atomic(target, plan.new, mode=target.stat().st_mode & 0o777)
         migrated = plan.migrated
         detail = {
             "from": str(migrated.before),

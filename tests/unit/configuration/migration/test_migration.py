@@ -287,6 +287,17 @@ def test_a_migration_is_noted_and_the_text_of_before_is_kept(
     assert kept.stat().st_mode & 0o777 == 0o600
 
 
+def test_a_link_stays_and_its_target_is_rewritten(migrator: FileMigrator, tmp_path: Path) -> None:
+    target = tmp_path / "elsewhere" / "real.yaml"
+    target.parent.mkdir()
+    target.write_text((CORPUS / "0" / "small.yaml").read_text())
+    file = tmp_path / "site.yaml"
+    file.symlink_to("elsewhere/real.yaml")
+    migrator.apply(migrator.plan(file), actor="ann")
+    assert file.is_symlink()
+    assert version_of(yaml.safe_load(target.read_text())) == CURRENT
+
+
 def test_a_file_that_was_changed_after_the_plan_is_left_alone(
     migrator: FileMigrator, tmp_path: Path
 ) -> None:
