@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.configuration.test_service_api import GATEWAY, MAIN, with_body
 
+from hxp_enterprise_llm.configuration.service import shared
+from hxp_enterprise_llm.configuration.service.errors import LimitReachedError
+from hxp_enterprise_llm.configuration.service.fleet import MOST, Replica
 from hxp_enterprise_llm.configuration.service.shared import Database, PostgresBackend
 from hxp_enterprise_llm.configuration.sources.postgres import DatabaseAwayError
 from hxp_enterprise_llm.schemas.configuration_service import DatabaseStore
@@ -191,3 +195,16 @@ async def _first(
             number -= 1
             if not number:
                 return
+
+
+async def test_the_table_of_replicas_has_an_end(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared, "_REPORT", shared._REPORT.replace(f"< {MOST}", "< 2"))
+    one = backend(postgres)
+    await one.check()
+    for name in ("gw-1", "gw-2", "gw-1"):
+        await one.fleet.report(Replica(name, "gw", (), datetime.now(UTC)))
+    with pytest.raises(LimitReachedError, match="gw-3 is not kept"):
+        await one.fleet.report(Replica("gw-3", "gw", (), datetime.now(UTC)))
+    assert [found.name for found in await one.fleet.all()] == ["gw-1", "gw-2"]

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from hxp_enterprise_llm.configuration.service.errors import LimitReachedError
 from hxp_enterprise_llm.configuration.service.kinds import DocumentKey
 from hxp_enterprise_llm.schemas.configuration_service import ReplicaView, Running
 
+MOST = 10_000
+"""Replicas that are kept: whoever reports chooses the names, and each takes room."""
 FORGOTTEN = timedelta(days=7)
 """A replica that is silent for so long is none any more."""
 
@@ -35,7 +38,11 @@ class Fleet(Protocol):
     """Keeps reports. Several servers may share one."""
 
     async def report(self, replica: Replica) -> None:
-        """Keep a report in place of the replica's last one."""
+        """Keep a report in place of the replica's last one.
+
+        Raises:
+            LimitReachedError: It is a new replica, and there are as many as there may be.
+        """
 
     async def all(self) -> tuple[Replica, ...]:
         """Return the last report of each replica, in the order of their names."""
@@ -52,6 +59,8 @@ class MemoryFleet:
 
     async def report(self, replica: Replica) -> None:
         """Keep a report."""
+        if replica.name not in self._replicas and len(self._replicas) >= MOST:
+            raise full(replica.name)
         self._replicas[replica.name] = replica
 
     async def all(self) -> tuple[Replica, ...]:
@@ -63,6 +72,14 @@ class MemoryFleet:
         self._replicas = {
             name: one for name, one in self._replicas.items() if one.seen_at >= before
         }
+
+
+def full(name: str) -> LimitReachedError:
+    """Return why a new replica is not kept."""
+    return LimitReachedError(
+        f"replica {name} is not kept: {MOST} replicas are known, which is the limit",
+        next_step=f"Report by names that stay; those silent for {FORGOTTEN.days} days are dropped.",
+    )
 
 
 def view(

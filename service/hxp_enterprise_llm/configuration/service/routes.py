@@ -249,7 +249,7 @@ async def watch(
     call.require(Do.WATCH, _resource(key))
     document, _ = parts.documents.get(key)
     last = _last(last_event_id)
-    parts.hub.admit()
+    parts.hub.admit(call.principal.id)
 
     async def allowed() -> bool:
         # A key that is taken away, or a session that is over, ends what it opened.
@@ -261,7 +261,7 @@ async def watch(
 
     async def stream() -> AsyncIterator[bytes]:
         # Joined before anything is sent: nothing falls between what was and what comes.
-        with parts.hub.join(key) as feed:
+        with parts.hub.join(key, call.principal.id) as feed:
             async for event in events(
                 document,
                 feed,
@@ -296,8 +296,8 @@ async def report(
     call.require("report", configuration_resource(("fleet", replica)))
     now = parts.now()
     heard = Replica(replica, call.principal.id, said.running, now)
-    await parts.fleet.report(heard)
     await parts.fleet.forget(now - FORGOTTEN)
+    await parts.fleet.report(heard)
     newest = {key: revision.id for key, revision in parts.documents.all()}
     return view(heard, newest, now, parts.config.timeouts.replica)
 

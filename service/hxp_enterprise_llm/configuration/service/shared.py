@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from hxp_enterprise_llm.configuration.revisions import PostgresShelf, Shelf
 from hxp_enterprise_llm.configuration.revisions.postgres import TABLE as REVISIONS
 from hxp_enterprise_llm.configuration.service.backend import Heard
-from hxp_enterprise_llm.configuration.service.fleet import Fleet, Replica
+from hxp_enterprise_llm.configuration.service.fleet import MOST, Fleet, Replica, full
 from hxp_enterprise_llm.configuration.service.kinds import DocumentKey
 from hxp_enterprise_llm.configuration.sources.postgres import DatabaseAwayError
 from hxp_enterprise_llm.schemas.configuration_service import DatabaseStore, Running
@@ -40,7 +40,9 @@ WHERE starts_with(environment, $1) GROUP BY environment
 """  # noqa: S608 - the table's name is a constant
 _REPORT = f"""
 INSERT INTO {TABLE} (environment, replica, principal, running, seen_at)
-VALUES ($1, $2, $3, $4, $5)
+SELECT $1, $2, $3, $4, $5
+WHERE EXISTS (SELECT 1 FROM {TABLE} WHERE environment = $1 AND replica = $2)
+OR (SELECT count(*) FROM {TABLE} WHERE environment = $1) < {MOST}
 ON CONFLICT (environment, replica) DO UPDATE
 SET principal = EXCLUDED.principal, running = EXCLUDED.running, seen_at = EXCLUDED.seen_at
 """  # noqa: S608 - the table's name is a constant
@@ -180,7 +182,8 @@ class PostgresFleet:
         running = json.dumps([one.model_dump() for one in replica.running])
         row = (self._environment, replica.name, replica.principal, running, replica.seen_at)
         async with self._database.connection() as connection:
-            await connection.execute(_REPORT, *row)
+            if await connection.execute(_REPORT, *row) == "INSERT 0 0":
+                raise full(replica.name)
 
     async def all(self) -> tuple[Replica, ...]:
         """Return the last report of each replica."""

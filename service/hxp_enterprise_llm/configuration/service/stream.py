@@ -18,6 +18,8 @@ _BEAT = b": still here\n\n"
 _END = b"event: end\ndata: {}\n\n"
 _MISSED = 100
 """Revisions that a reader who comes back is told one by one; of more, only the newest."""
+_FEW = 16
+"""Streams that everybody may have open; of more, one principal has at most half of all."""
 
 
 class Feed:
@@ -63,17 +65,17 @@ class Hub:
     """Hands revisions to all who watch.
 
     Args:
-        most: Readers at once.
+        most: Readers at once; one principal has half of them at most, so that others find room.
         buffer: Revisions that may wait for one reader.
         watching: Told how many readers there are; for a metric.
     """
 
     def __init__(self, *, most: int, buffer: int, watching: Callable[[int], None]) -> None:
         self._most, self._buffer, self._watching = most, buffer, watching
-        self._feeds: dict[Feed, DocumentKey] = {}
+        self._feeds: dict[Feed, tuple[DocumentKey, str]] = {}
         self._closed = False
 
-    def admit(self) -> None:
+    def admit(self, principal: str) -> None:
         """Return when there is room for one more.
 
         Raises:
@@ -84,17 +86,23 @@ class Hub:
                 f"{len(self._feeds)} readers watch, which is the limit",
                 next_step="Ask again later, or another server.",
             )
+        own = sum(whose == principal for _, whose in self._feeds.values())
+        if own >= max(_FEW, self._most // 2):
+            raise LimitReachedError(
+                f"{own} readers of {principal} watch, which is the limit of one principal",
+                next_step="Close some, ask another server, or raise limits.max_watchers.",
+            )
 
     @contextmanager
-    def join(self, key: DocumentKey) -> Iterator[Feed]:
+    def join(self, key: DocumentKey, principal: str) -> Iterator[Feed]:
         """Take part within the block.
 
         Raises:
             LimitReachedError: There is no room.
         """
-        self.admit()
+        self.admit(principal)
         feed = Feed(self._buffer)
-        self._feeds[feed] = key
+        self._feeds[feed] = (key, principal)
         self._watching(len(self._feeds))
         try:
             yield feed
@@ -104,7 +112,7 @@ class Hub:
 
     def tell(self, key: DocumentKey, revision: Revision) -> None:
         """Hand a revision to all who watch its document."""
-        for feed, wanted in self._feeds.items():
+        for feed, (wanted, _) in self._feeds.items():
             if wanted == key:
                 feed.put(revision)
 

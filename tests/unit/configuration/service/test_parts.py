@@ -20,6 +20,7 @@ from hxp_enterprise_llm.configuration.service.document import (
 )
 from hxp_enterprise_llm.configuration.service.door import Call, digest, keys_of
 from hxp_enterprise_llm.configuration.service.errors import (
+    LimitReachedError,
     PreconditionFailedError,
     RevisionConflictError,
 )
@@ -113,6 +114,18 @@ async def test_the_fleet_says_who_is_silent_and_behind() -> None:
     assert view(new, {MAIN: "b" * 64}, NOW, 60).behind == ("gateway/main",)
     await fleet.forget(NOW - timedelta(days=7))
     assert [one.name for one in await fleet.all()] == ["gw-2"]
+
+
+async def test_a_fleet_has_an_end_and_those_it_knows_go_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("hxp_enterprise_llm.configuration.service.fleet.MOST", 2)
+    fleet = MemoryFleet()
+    for name in ("gw-1", "gw-2", "gw-1"):
+        await fleet.report(Replica(name, "gw", (), NOW))
+    with pytest.raises(LimitReachedError, match="gw-3 is not kept: 2 replicas"):
+        await fleet.report(Replica("gw-3", "gw", (), NOW))
+    assert [one.name for one in await fleet.all()] == ["gw-1", "gw-2"]
 
 
 def test_the_first_administrator_and_others_have_keys() -> None:
