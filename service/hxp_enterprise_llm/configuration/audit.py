@@ -6,6 +6,7 @@ for those who noted a later `Head`; a log with a key (HMAC) cannot be written an
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import hmac
@@ -123,11 +124,9 @@ class AuditLog:
             with self._locked() as handle:
                 record = self._record(event)
                 line = _line(record)
-                os.write(handle, line)
+                self._write(handle, line, durable=durable)
                 self._size += len(line)
                 self._head = Head(record.number, record.digest)
-                if durable:
-                    os.fsync(handle)
         except OSError as error:
             raise AuditError(
                 f"audit log {self.path}: {error.strerror}",
@@ -216,6 +215,20 @@ class AuditLog:
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
+
+    def _write(self, handle: int, line: bytes, *, durable: bool) -> None:
+        """Write a whole line, or leave the file as it was."""
+        try:
+            written = os.write(handle, line)
+            if durable:
+                os.fsync(handle)
+        except OSError:
+            os.ftruncate(handle, self._size)
+            raise
+        if written != len(line):
+            # A full disk takes what has room.
+            os.ftruncate(handle, self._size)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _record(self, event: AuditEvent) -> AuditRecord:
         number, previous = self._head.number + 1, self._head.digest

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import resource
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
@@ -155,3 +158,39 @@ def test_closing_gives_back_the_file(path: Path) -> None:
     log.close()
     log.close()
     assert len(list(Path("/proc/self/fd").iterdir())) == before - 1
+
+
+@pytest.mark.feature("CX-05")
+def test_a_record_that_a_full_disk_cuts_is_refused_and_taken_back(path: Path) -> None:
+    log = AuditLog(path)
+    log.append(event())
+    before = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 20, limits[1]))
+    try:
+        with pytest.raises(AuditError, match="No space left"):
+            log.append(event("generated:b"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before
+    log.append(event("generated:c"))
+    assert [record.event.resource for record in log.records()] == ["generated:a", "generated:c"]
+
+
+@pytest.mark.feature("CX-05")
+def test_a_record_that_does_not_reach_the_disk_is_taken_back(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    log = AuditLog(path)
+    log.append(event())
+    before = path.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", broken)
+        with pytest.raises(AuditError, match="Input/output error"):
+            log.append(event("generated:b"), durable=True)
+    assert path.read_bytes() == before
+    log.append(event("generated:c"), durable=True)
+    assert log.verify().number == 2
