@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
-from hxp_enterprise_llm.configuration.diagnostics import InvalidDocumentError
+from hxp_enterprise_llm.configuration.diagnostics import InvalidDocumentError, KeyPath, dotted
 from hxp_enterprise_llm.configuration.fields import holds_secrets
 from hxp_enterprise_llm.configuration.phases import Phase, PhaseError, UnsteadyError
 from hxp_enterprise_llm.configuration.pipeline import Draft, Judge, Loaded, assemble, compiled
 from hxp_enterprise_llm.configuration.snapshot import Snapshot, canonical, document_of, hash_of
 from hxp_enterprise_llm.configuration.sources.base import Layer, Source
 from hxp_enterprise_llm.configuration.watcher import fingerprint
-from hxp_enterprise_llm.core.exceptions import DependencyError
+from hxp_enterprise_llm.core.exceptions import DependencyError, RefusedError
 
 if TYPE_CHECKING:
     from hxp_enterprise_llm.configuration.secrets import Secret
@@ -110,9 +110,9 @@ class Candidates(Generic[ModelT]):
         """Return a snapshot of a checked model, its secrets resolved.
 
         Raises:
-            PhaseError: A secret cannot be had.
+            PhaseError: A secret cannot be had, or a text is none that can be written.
         """
-        text = canonical(document_of(loaded.config))
+        text = _text(loaded.config)
         return Snapshot(
             config=loaded.config,
             text=text,
@@ -149,6 +149,36 @@ class Candidates(Generic[ModelT]):
             first = group_error.exceptions[0]
             raise PhaseError(Phase.RESOLVE, first) from first
         return {item: task.result() for item, task in zip(wanted, tasks, strict=True)}
+
+
+def _text(config: BaseModel) -> bytes:
+    try:
+        return canonical(document_of(config))
+    except UnicodeEncodeError as error:
+        # The error's own text may hold a value of the configuration.
+        keys = ", ".join(sorted(dotted(path) for path in _broken((), config.model_dump())))
+        refused = RefusedError(
+            f"{keys}: a text holds half of a surrogate pair",
+            next_step="Write whole characters: an escape such as \\ud83d never stands alone.",
+        )
+        raise PhaseError(Phase.VALIDATE, refused) from error
+    except Exception as error:
+        raise PhaseError(Phase.VALIDATE, error) from error
+
+
+def _broken(path: KeyPath, value: Any) -> Iterator[KeyPath]:
+    """Yield where texts stand that UTF-8 has no bytes for."""
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            yield path
+    elif isinstance(value, dict):
+        for key, below in value.items():
+            yield from _broken((*path, key), below)
+    elif isinstance(value, tuple | list):
+        for index, below in enumerate(value):
+            yield from _broken((*path, index), below)
 
 
 async def _steady(sources: Sequence[Source]) -> tuple[list[Layer], str]:

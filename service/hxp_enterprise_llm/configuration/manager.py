@@ -490,3 +490,6 @@ class ConfigurationManager(Generic[ModelT]):
             yield
         except PhaseError as error:
             raise self._standing.refused(error) from error.cause
+        except Exception as error:
+            # Whatever it is, the newest does not serve, and that is to be seen.
+            raise self._standing.refused(PhaseError(Phase.VALIDATE, error)) from error

@@ -711,6 +711,36 @@ async def test_a_subscriber_that_raises_a_cancellation_of_its_own_hinders_nobody
     assert sample_of(manager.metrics.expose(), line)
 
 
+@pytest.mark.parametrize(
+    ("data", "key"),
+    [({"version": "a\ud83d"}, "version"), ({"engine": {"list": ["a", "\udc00"]}}, "engine.list")],
+)
+async def test_half_of_a_surrogate_pair_is_refused_with_its_key(
+    source: MemorySource, data: dict[str, Any], key: str
+) -> None:
+    manager = managed(source)
+    await manager.load()
+    source.update(data)
+    await manager.noticed("poll")
+    failure = manager.health().failure
+    assert failure is not None
+    assert failure.phase is Phase.VALIDATE
+    assert key in failure.message
+    assert "half of a surrogate pair" in failure.message
+    with pytest.raises(ReloadError, match="half of a surrogate pair"):
+        await managed(source).load()
+
+
+async def test_an_error_that_nobody_expects_is_a_refusal_too(source: MemorySource) -> None:
+    manager = managed(source, resolver=lambda _: None)
+    await manager.load()
+    await manager.noticed("poll")
+    failure = manager.health().failure
+    assert failure is not None
+    assert "AttributeError" in failure.message
+    assert manager.snapshot.config.level == 1
+
+
 async def test_a_restored_document_that_the_sources_say_too_is_followed_again(
     source: MemorySource,
 ) -> None:
