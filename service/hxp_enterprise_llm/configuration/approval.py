@@ -23,12 +23,12 @@ def require_approval(found: tuple[Change, ...], new: Snapshot[Any]) -> None:
     dangerous = tuple(change for change in found if change.effect is Effect.DANGEROUS)
     if not dangerous:
         return
-    missing = ""
+    missing, approver = "", (new.approver or "").strip()
     if not new.reason.strip():
         missing = "a reason"
-    elif not new.approver:
+    elif not approver:
         missing = "somebody's approval"
-    elif new.approver == new.actor:
+    elif approver.casefold() == new.actor.strip().casefold():
         missing = "the approval of somebody else than its actor"
     if missing:
         raise PhaseError(Phase.APPROVE, ApprovalError(dangerous, missing))

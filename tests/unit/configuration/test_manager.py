@@ -481,6 +481,18 @@ async def test_a_dangerous_change_needs_a_reason_and_somebody_else_s_approval(
     assert manager.snapshot.approver == "bob"
 
 
+@pytest.mark.parametrize("approver", ["", " ", "ann", "ann ", " Ann\t"])
+async def test_a_blank_approver_or_the_actor_in_another_spelling_approves_nothing(
+    source: MemorySource, approver: str
+) -> None:
+    manager = managed(source)
+    await manager.load()
+    source.update({"data": "/srv"})
+    with pytest.raises(ReloadError, match="approval"):
+        await manager.reload(reason="moved", actor="ann", approver=approver)
+    assert manager.snapshot.config.data == "/opt/data"
+
+
 async def test_a_file_that_asks_for_a_dangerous_change_waits_for_approval(
     source: MemorySource,
 ) -> None:
