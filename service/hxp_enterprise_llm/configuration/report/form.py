@@ -8,6 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from hxp_enterprise_llm.configuration.diagnostics import visible
+
 
 class Level(StrEnum):
     """How much an item matters, the gravest first."""
@@ -98,7 +100,7 @@ class Report:
         lines = [f"{self.environment}, {self.made_at:%Y-%m-%d %H:%M} UTC: {self.summary()}"]
         for section in self.sections:
             lines += ["", section.title, *(f"  {line}" for line in _lines(section))]
-        return "\n".join(lines)
+        return "\n".join(map(visible, lines))
 
     def summary(self) -> str:
         """Return the counts in words: `1 risk, 2 advice, 5 note`."""
@@ -114,7 +116,7 @@ def _lines(section: Section) -> Iterator[str]:
         if item.fix:
             yield f"        {item.fix}"
     if section.rows:
-        table = (section.headings, *section.rows)
+        table = [tuple(map(visible, row)) for row in (section.headings, *section.rows)]
         widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
         for row in table:
             cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _MAX_BODY = 2**20
 _METRICS = "text/plain; version=1.0.0; charset=utf-8"
 OPEN = ("/health/live", "/health/ready", "/metrics", "/v1/sessions")
-"""Paths that need no key: they say nothing of any document, or ask for a password themselves."""
+"""Paths without a key: `/metrics` names documents and revisions; the last asks for a password."""
 
 
 def build_app(parts: Parts | None = None) -> FastAPI:

@@ -107,3 +107,14 @@ def test_no_text_becomes_markup(text: str) -> None:
     )
     assert Seen(page).tags == Seen(plain).tags
     assert hostile in "".join(Seen(page).texts)
+
+
+def test_no_text_of_a_file_steers_a_terminal() -> None:
+    evil = "a\x1b[2J\rb"
+    item = Item(Level.RISK, evil, evil, evil, evil)
+    section = Section("x", evil, (item,), ("key", "value"), ((evil, "1"), ("k", "2")), evil)
+    text = Report(evil, NOW, (section,)).text()
+    assert all(line.isprintable() for line in text.split("\n"))
+    lines = text.splitlines()
+    assert lines[-2].index(" 1") == lines[-1].index(" 2")
+    assert "a\\x1b[2J\\rb" in lines[0]
