@@ -117,8 +117,9 @@ class Documents:
         for key, number in (await self._backend.heads()).items():
             if key.kind not in self.kinds:
                 continue
-            document = self._documents.get(key) or self.or_new(key)
             try:
+                # One document too many must not keep the others from being followed.
+                document = self.or_new(key)
                 changed = await document.follow(number)
             except CitadelError as error:
                 self._failed(key, error)

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hxp_enterprise_llm.configuration.revisions import MemoryShelf
+from hxp_enterprise_llm.configuration.revisions import MemoryShelf, Revisions
 from hxp_enterprise_llm.configuration.secrets.secret import Secret
 from hxp_enterprise_llm.configuration.series import ConfigurationMetrics
 from hxp_enterprise_llm.configuration.service import config
+from hxp_enterprise_llm.configuration.service.backend import FileBackend
 from hxp_enterprise_llm.configuration.service.document import (
     OneStep,
     Order,
     Proposal,
     ServedDocument,
 )
+from hxp_enterprise_llm.configuration.service.documents import Documents
 from hxp_enterprise_llm.configuration.service.door import Call, digest, keys_of
 from hxp_enterprise_llm.configuration.service.errors import (
     LimitReachedError,
@@ -114,6 +117,37 @@ async def test_the_fleet_says_who_is_silent_and_behind() -> None:
     assert view(new, {MAIN: "b" * 64}, NOW, 60).behind == ("gateway/main",)
     await fleet.forget(NOW - timedelta(days=7))
     assert [one.name for one in await fleet.all()] == ["gw-2"]
+
+
+async def test_one_document_too_many_does_not_keep_the_others_from_being_followed(
+    tmp_path: Path,
+) -> None:
+    backend = FileBackend(tmp_path)
+    names = [DocumentKey("gateway", name) for name in ("a", "b", "c")]
+    for key in names:
+        await Revisions(backend.shelf(key)).append(
+            kinds()["gateway"].model.model_validate(GATEWAY).model_dump(mode="json"),
+            actor="ann",
+            reason="x",
+        )
+    failed: list[tuple[DocumentKey, str]] = []
+    documents = Documents(
+        backend,
+        kinds(),
+        most=2,
+        told=lambda *_: None,
+        failed=lambda key, error: failed.append((key, error.message)),
+        signer=None,
+        metrics=ConfigurationMetrics(),
+        logger=get_logger("test"),
+        now=lambda: NOW,
+    )
+    await documents.follow()
+    served = {key for key, _ in documents.all()}
+    assert len(served) == 2
+    assert failed == [
+        (key, "2 documents are served, which is the limit") for key in names if key not in served
+    ]
 
 
 async def test_a_fleet_has_an_end_and_those_it_knows_go_on(
