@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -304,14 +305,14 @@ class ConfigurationManager(Generic[ModelT]):
         return (await self.get_many((path,)))[path]
 
     async def get_many(self, paths: Iterable[str]) -> dict[str, Any]:
-        """Return many values at once, from one snapshot.
+        """Return many values at once, from one snapshot; maps and lists are the caller's own.
 
         Raises:
             CitadelError: There is no such key; names the nearest.
         """
         if not self._number:
             await self.load()
-        return self._cache.get_many(paths, self._values)
+        return deepcopy(self._cache.get_many(paths, self._values))
 
     def _values(self, paths: tuple[str, ...]) -> dict[str, Any]:
         document = self.snapshot.document

@@ -961,6 +961,17 @@ async def test_looked_up_values_are_cached_until_the_next_snapshot(source: Memor
     assert await manager.get("level") == 2
 
 
+async def test_what_a_caller_does_to_a_looked_up_value_nobody_else_sees(
+    source: MemorySource,
+) -> None:
+    manager = managed(source)
+    (await manager.get("store"))["port"] = 1
+    first = await manager.get_many(["store"])
+    assert first["store"]["port"] == 5433
+    first["store"]["port"] = 1
+    assert (await manager.get("store"))["port"] == 5433
+
+
 @pytest.mark.feature("CL-07")
 async def test_thousand_reloads_fail_never_and_keep_memory_bounded(source: MemorySource) -> None:
     manager = managed(source)
