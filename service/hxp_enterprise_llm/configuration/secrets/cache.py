@@ -71,17 +71,21 @@ class SecretCache:
         try:
             return Cached(await self._read(path, read), "read")
         except BackendAwayError as error:
+            # Looked up again: it may have been forgotten meanwhile.
+            held = self._values.get(path)
             if held is None or self._clock() - held[1] >= self._policy.stale:
                 self._values.pop(path, None)
                 raise error from None
             return Cached(held[0], "stale")
 
     def forget(self, path: str | None = None) -> None:
-        """Forget a value, or all of them: they were changed."""
+        """Forget a value, or all of them: they were changed; so are reads that are under way."""
         if path is None:
             self._values.clear()
+            self._reads.clear()
         else:
             self._values.pop(path, None)
+            self._reads.pop(path, None)
 
     async def _read(self, path: str, read: Read) -> Secret:
         if self._away is not None and self._clock() < self._away_until:
@@ -100,18 +104,26 @@ class SecretCache:
             self._away, self._away_until = error, self._clock() + self._policy.pause
             raise
         except Exception:
-            # Removed or refused since: what was read before counts no longer.
-            self._values.pop(path, None)
+            if self._counts(path):
+                # Removed or refused since: what was read before counts no longer.
+                self._values.pop(path, None)
             raise
         self._away = None
+        if not self._counts(path):
+            return value
         self._values[path] = (value, self._clock())
         self._values.move_to_end(path)
         while len(self._values) > self._policy.entries:
             self._values.popitem(last=False)
         return value
 
+    def _counts(self, path: str) -> bool:
+        """Return whether the read that runs was not forgotten."""
+        return self._reads.get(path) is asyncio.current_task()
+
     def _done(self, path: str, task: asyncio.Task[Secret]) -> None:
-        self._reads.pop(path, None)
+        if self._reads.get(path) is task:
+            del self._reads[path]
         if not task.cancelled():
             # Marks it as seen: everyone who waited may have been cancelled.
             task.exception()

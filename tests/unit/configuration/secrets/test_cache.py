@@ -138,3 +138,37 @@ async def test_values_are_forgotten_and_their_number_is_bounded(
     assert (await cache.get("d", remote.read)).how == "read"
     cache.forget()
     assert (await cache.get("a", remote.read)).how == "read"
+
+
+@pytest.mark.parametrize("path", ["a", None])
+async def test_a_read_under_way_is_not_kept_when_its_value_is_forgotten(
+    cache: SecretCache, remote: Remote, path: str | None
+) -> None:
+    gate = asyncio.Event()
+
+    async def old() -> Secret:
+        await gate.wait()
+        return Secret("v0")
+
+    before = asyncio.create_task(cache.get("a", old))
+    await asyncio.sleep(0)
+    cache.forget(path)
+    assert await cache.get("a", remote.read) == Cached(Secret("v1"), "read")
+    gate.set()
+    assert (await before).value == Secret("v0")
+    assert await cache.get("a", remote.read) == Cached(Secret("v1"), "cached")
+
+
+async def test_a_forgotten_value_is_not_served_when_its_read_finds_the_backend_away(
+    cache: SecretCache, remote: Remote, clock: Clock
+) -> None:
+    await cache.get("a", remote.read)
+    clock.now = 60
+    remote.answer = BackendAwayError("away")
+    remote.gate.clear()
+    before = asyncio.create_task(cache.get("a", remote.read))
+    await asyncio.sleep(0)
+    cache.forget("a")
+    remote.gate.set()
+    with pytest.raises(BackendAwayError):
+        await before
