@@ -107,3 +107,17 @@ async def test_bytes_and_keys_that_are_not_there_are_said() -> None:
         with pytest.raises(SecretNotFoundError):
             await call("default/a#c")
     assert [item async for item in backend.list()] == []
+
+
+@pytest.mark.parametrize(
+    "place", ["../x", "team/..", "team/.", "team/a..b", "team/a/b", "Team/a", "team/-a", "team"]
+)
+async def test_a_place_that_no_cluster_has_is_refused_before_it_is_asked(place: str) -> None:
+    held = V1Secret(metadata=V1ObjectMeta(name="a"), data={"b": base64.b64encode(b"x").decode()})
+    backend = KubernetesSecrets(Cluster(held))
+    for call in (backend.get, backend.remove, backend.info):
+        with pytest.raises(SecretRefusedError, match="not of the form"):
+            await call(f"{place}#b")
+    assert (await backend.get("team-1/a.b-c#b")).reveal() == "x"
+    with pytest.raises(SecretRefusedError, match="not of the form"):
+        _ = [item async for item in backend.list("../x")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from kubernetes.client import CoreV1Api
 
 _SECONDS = 5.0
+# RFC 1123: the client puts both into the request's path, where dots would lead elsewhere.
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _CHANGED = "citadel.dev/changed-at"
 
 
@@ -131,6 +135,8 @@ class KubernetesSecrets:
         namespace, _, start = prefix.partition("/")
         if not namespace:
             return
+        if not _NAMESPACE.fullmatch(namespace):
+            raise _misnamed(prefix)
         found = await self._ask(prefix, self._api.list_namespaced_secret, namespace)
         for item in found.items:
             for key in sorted(item.data or {}):
@@ -185,12 +191,16 @@ def _refusal(path: str, status: int) -> Exception:
 def _split(path: str) -> tuple[str, str, str]:
     place, key = split_key("kubernetes", path)
     namespace, _, name = place.partition("/")
-    if not namespace or not name or "/" in name or not key:
-        raise SecretRefusedError(
-            f"kubernetes:{path} is not of the form kubernetes:NAMESPACE/NAME#KEY",
-            next_step="Name the namespace, the secret, and the key in it.",
-        )
+    if not (_NAMESPACE.fullmatch(namespace) and _NAME.fullmatch(name) and key):
+        raise _misnamed(path)
     return namespace, name, key
+
+
+def _misnamed(path: str) -> SecretRefusedError:
+    return SecretRefusedError(
+        f"kubernetes:{path} is not of the form kubernetes:NAMESPACE/NAME#KEY",
+        next_step="Name the namespace, the secret, and the key in it, as the cluster does.",
+    )
 
 
 def _info(path: str, found: Any) -> SecretInfo:
