@@ -126,6 +126,8 @@ class ConfigurationManager(Generic[ModelT]):
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = _utc_now,
     ) -> None:
+        if not model.model_config.get("frozen"):
+            raise TypeError(f"{model.__name__} is not frozen: add ConfigDict(frozen=True) to it")
         self.model, self.name = model, name
         self.settings = settings or ManagerSettings()
         self._sources = tuple(sources)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from tests.unit.configuration.sample import Sample, events
 
 from hxp_enterprise_llm.configuration.diff import Change
@@ -970,6 +970,14 @@ async def test_what_a_caller_does_to_a_looked_up_value_nobody_else_sees(
     assert first["store"]["port"] == 5433
     first["store"]["port"] = 1
     assert (await manager.get("store"))["port"] == 5433
+
+
+def test_a_model_that_could_be_changed_is_refused_at_once() -> None:
+    class Loose(BaseModel):
+        level: int = 1
+
+    with pytest.raises(TypeError, match="Loose is not frozen"):
+        ConfigurationManager(Loose, [])
 
 
 @pytest.mark.feature("CL-07")
