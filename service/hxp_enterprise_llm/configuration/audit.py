@@ -26,6 +26,8 @@ from hxp_enterprise_llm.utilities.files import write_atomic
 ROTATED = "audit.rotated"
 _START = "0" * 64
 _TAIL = 8192
+_LONGEST = 4096
+"""Characters of one text of an event; what is longer is cut, with a mark."""
 
 
 class AuditError(CitadelError):
@@ -122,7 +124,7 @@ class AuditLog:
         """
         try:
             with self._locked() as handle:
-                record = self._record(event)
+                record = self._record(_bounded(event))
                 line = _line(record)
                 self._write(handle, line, durable=durable)
                 self._size += len(line)
@@ -256,6 +258,8 @@ class AuditLog:
             fcntl.flock(handle, fcntl.LOCK_EX)
         try:
             size = os.fstat(handle).st_size
+            if size < self._size:
+                raise self._broken(self._head.number, "was cut off while this process ran")
             if size != self._size:
                 self._catch_up(handle, size)
             yield handle
@@ -274,21 +278,27 @@ class AuditLog:
 
     def _catch_up(self, handle: int, size: int) -> None:
         """Find the last record, which another process may have written."""
-        tail = os.pread(handle, _TAIL, max(size - _TAIL, 0))
+        tail, start = b"", size
+        # The last record begins behind the last newline but one, however far back that is.
+        while start and tail.count(b"\n") < 2:
+            step = min(max(_TAIL, len(tail)), start)
+            start -= step
+            tail = os.pread(handle, step, start) + tail
         whole = tail.rfind(b"\n") + 1
         if whole != len(tail):
             # A write that a crash cut in two was never acknowledged.
             size -= len(tail) - whole
             os.ftruncate(handle, size)
         lines = tail[:whole].rstrip(b"\n").rpartition(b"\n")
-        self._head, self._size = Head(0, _START), size
+        head = Head(0, _START)
         if lines[2]:
             last = _parsed(lines[2])
             if last is None:
                 raise self._broken(0, "cannot be read: the last line is no record")
-            self._head = Head(last.number, last.digest)
+            head = Head(last.number, last.digest)
         elif size:
-            raise self._broken(0, "cannot be read: the last line is too long")
+            raise self._broken(0, "cannot be read: the last line is empty")
+        self._head, self._size = head, size
 
     def _read(self) -> Iterator[AuditRecord]:
         try:
@@ -317,6 +327,19 @@ def _moved(handle: int, path: Path) -> bool:
         return True
     then = os.fstat(handle)
     return (now.st_dev, now.st_ino) != (then.st_dev, then.st_ino)
+
+
+def _bounded(event: AuditEvent) -> AuditEvent:
+    """Return an event whose texts have an end: who is audited chooses some of them."""
+    detail = {_cut(name): _cut(text) for name, text in event.detail.items()}
+    return AuditEvent(
+        _cut(event.actor), _cut(event.action), _cut(event.resource), _cut(event.outcome), detail
+    )
+
+
+def _cut(text: str) -> str:
+    over = len(text) - _LONGEST
+    return text if over <= 0 else f"{text[:_LONGEST]}… ({over} more characters)"
 
 
 def _content(record: AuditRecord) -> dict[str, Any]:

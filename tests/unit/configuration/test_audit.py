@@ -194,3 +194,45 @@ def test_a_record_that_does_not_reach_the_disk_is_taken_back(
     assert path.read_bytes() == before
     log.append(event("generated:c"), durable=True)
     assert log.verify().number == 2
+
+
+@pytest.mark.feature("CX-05")
+@pytest.mark.parametrize("torn", [b"", b'{"number":3,"at":"20'])
+def test_a_long_record_at_the_end_keeps_no_other_process_out(path: Path, torn: bytes) -> None:
+    log = AuditLog(path)
+    log.append(event())
+    detail = {str(number): "x" * 1000 for number in range(100)}
+    log.append(AuditEvent("person:ann", "secret.read", "generated:a", "ok", detail))
+    with path.open("ab") as file:
+        file.write(torn)
+    AuditLog(path).append(event("generated:b"))
+    assert AuditLog(path).verify().number == 3
+
+
+@pytest.mark.feature("CX-05")
+def test_a_text_without_end_is_cut_with_a_mark(path: Path) -> None:
+    AuditLog(path).append(event("r" * 5000))
+    (record,) = AuditLog(path).records()
+    assert record.event.resource == "r" * 4096 + "… (904 more characters)"
+
+
+@pytest.mark.feature("CX-05")
+def test_a_log_that_is_cut_while_it_is_open_is_not_gone_on_with(path: Path) -> None:
+    log = AuditLog(path)
+    log.append(event())
+    log.append(event("generated:b"))
+    first = path.read_bytes().splitlines(keepends=True)[0]
+    path.write_bytes(first)
+    for _ in range(2):
+        with pytest.raises(AuditError, match="record 2 was cut off"):
+            log.append(event("generated:c"))
+    assert path.read_bytes() == first
+
+
+def test_a_file_that_is_no_log_is_refused_the_second_time_too(path: Path) -> None:
+    path.write_text("no record\n")
+    log = AuditLog(path)
+    for _ in range(2):
+        with pytest.raises(AuditError, match="no record"):
+            log.append(event())
+    assert path.read_text() == "no record\n"
