@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from hxp_enterprise_llm.configuration.manager import ConfigurationManager
+from hxp_enterprise_llm.configuration.revisions import Revisions
 from hxp_enterprise_llm.configuration.secrets.secret import Secret
 from hxp_enterprise_llm.configuration.security.signing import Signer, Verifier
 from hxp_enterprise_llm.configuration.service.backend import FileBackend
-from hxp_enterprise_llm.configuration.service.kinds import kinds
+from hxp_enterprise_llm.configuration.service.kinds import DocumentKey, kinds
 from hxp_enterprise_llm.configuration.service.server import ConfigurationService
 from hxp_enterprise_llm.core.infrastructure_service import BaseInfrastructureService
 from hxp_enterprise_llm.schemas.configuration_service import ConfigurationServiceConfig
@@ -31,6 +32,16 @@ MIXTRAL: dict[str, Any] = {
     "model": {"parameters_billion": 7.6},
 }
 MAIN = "/v1/documents/gateway/main"
+
+
+class AnySigner:
+    """Signs with one key and asks for none: somebody who writes into the store."""
+
+    def __init__(self, signer: Signer) -> None:
+        self.sign = signer.sign
+
+    def verify(self, digest: str, signature: str, number: int) -> bool:
+        return True
 
 
 def with_body(size: int) -> dict[str, Any]:
@@ -286,6 +297,48 @@ async def test_revisions_are_signed_and_the_keys_are_public(tmp_path: Path) -> N
         revision = (await service.apply(GATEWAY)).body["revision"]
         keys = (await service.ask("GET", "/v1/keys")).body
     assert Verifier.load(keys).verify(revision["hash"], revision["signature"])
+
+
+async def test_a_new_signing_key_keeps_the_history_and_signs_what_follows(tmp_path: Path) -> None:
+    old, new = Signer.new(), Signer.new()
+    async with ServiceUnderTest(tmp_path, signer=old) as service:
+        await service.apply(GATEWAY)
+    async with ServiceUnderTest(tmp_path, signer=new) as service:
+        assert (await service.ask("GET", MAIN)).body["revision"]["number"] == 1
+        assert (await service.apply(with_body(5000), 1)).status == 200
+    async with ServiceUnderTest(tmp_path, signer=new) as service:
+        history = (await service.ask("GET", MAIN + "/history")).body["items"]
+        keys = Verifier.load((await service.ask("GET", "/v1/keys")).body)
+    assert [one["signature"].split(":")[1] for one in history] == [new.key_id, old.key_id]
+    assert all(keys.verify(one["hash"], one["signature"]) for one in history)
+
+
+async def test_the_replaced_key_and_an_unknown_one_sign_nothing_more(tmp_path: Path) -> None:
+    old, new = Signer.new(), Signer.new()
+    for signer in (old, new):
+        async with ServiceUnderTest(tmp_path, signer=signer) as service:
+            await service.apply(GATEWAY)  # the second finds it there
+    shelf = FileBackend(tmp_path / "revisions").shelf(DocumentKey("gateway", "main"))
+    for forger in (old, Signer.new()):
+        forged = await Revisions(shelf, signer=AnySigner(forger)).append(
+            with_body(6000), actor="eve", reason="forged"
+        )
+        async with ServiceUnderTest(tmp_path, signer=new) as service:
+            refused = await service.apply(with_body(5000), forged.number)
+            assert refused.body["code"] == "revision.tampered"
+
+
+async def test_it_is_not_ready_when_no_document_can_be_verified(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with ServiceUnderTest(tmp_path, signer=Signer.new()) as service:
+        await service.apply(GATEWAY)
+    (tmp_path / "trusted-keys.json").unlink()
+    async with ServiceUnderTest(tmp_path, signer=Signer.new()) as service:
+        ready = await service.ask("GET", "/health/ready", by=None)
+        assert ready.status == 503
+        assert "none bears a trusted signature" in str(ready.body)
+    assert "nothing-verified" in caplog.text
 
 
 async def test_a_restart_serves_what_was_applied(tmp_path: Path) -> None:

@@ -201,8 +201,8 @@ class Signer(Protocol):
     def sign(self, digest: str) -> str:
         """Return the signature of a hash."""
 
-    def verify(self, digest: str, signature: str) -> bool:
-        """Return whether a signature is of this hash, by a key that is trusted."""
+    def verify(self, digest: str, signature: str, number: int) -> bool:
+        """Return whether a signature is of this hash, by a key that is trusted for this number."""
 
 
 class RevisionError(CitadelError):

@@ -68,7 +68,8 @@ def signed(revision: Revision, signer: Signer | None) -> Revision:
 
 
 def _signed(revision: Revision, signer: Signer) -> bool:
-    return revision.signature is not None and signer.verify(revision.hash, revision.signature)
+    given = revision.signature
+    return given is not None and signer.verify(revision.hash, given, revision.number)
 
 
 def _parsed(said: dict[str, Any]) -> Revision:

@@ -118,7 +118,7 @@ class Signer:
         """Return the id of the key that signs."""
         return key_id_of(_public_of(self.private))
 
-    def verify(self, digest: str, signature: str) -> bool:
+    def verify(self, digest: str, signature: str, number: int = 0) -> bool:  # noqa: ARG002 # all alike
         """Return whether a signature is of this hash, by a key that is trusted."""
         return self.verifier.verify(digest, signature)
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from hxp_enterprise_llm.configuration.revisions import Revision, Signer
+from hxp_enterprise_llm.configuration.revisions import Revision, TamperedRevisionError
 from hxp_enterprise_llm.configuration.series import ConfigurationMetrics
 from hxp_enterprise_llm.configuration.service.backend import Backend
 from hxp_enterprise_llm.configuration.service.document import Done, Order, ServedDocument
 from hxp_enterprise_llm.configuration.service.errors import (
     DocumentNotFoundError,
     LimitReachedError,
+    UnverifiedError,
 )
 from hxp_enterprise_llm.configuration.service.kinds import DocumentKey, Kind, kind_of
+from hxp_enterprise_llm.configuration.service.trusted import FILE, TrustedSigner
 from hxp_enterprise_llm.core.exceptions import CitadelError
 from hxp_enterprise_llm.utilities.logging import Logger
 
@@ -43,7 +45,7 @@ class Documents:
         most: int,
         told: Told,
         failed: Callable[[DocumentKey, CitadelError], None],
-        signer: Signer | None,
+        signer: TrustedSigner | None,
         metrics: ConfigurationMetrics,
         logger: Logger,
         now: Callable[[], datetime],
@@ -52,6 +54,7 @@ class Documents:
         self._told, self._failed = told, failed
         self._signer, self._metrics, self._log, self._now = signer, metrics, logger, now
         self._documents: dict[DocumentKey, ServedDocument] = {}
+        self._unverified: set[DocumentKey] = set()
 
     def get(self, key: DocumentKey) -> tuple[ServedDocument, Revision]:
         """Return a document and the revision that serves.
@@ -92,7 +95,7 @@ class Documents:
             key,
             kind,
             self._backend.shelf(key),
-            signer=self._signer,
+            signer=self._signer.of(key) if self._signer is not None else None,
             metrics=self._metrics,
             logger=self._log,
             now=self._now,
@@ -122,10 +125,26 @@ class Documents:
                 document = self.or_new(key)
                 changed = await document.follow(number)
             except CitadelError as error:
+                if isinstance(error, TamperedRevisionError):
+                    self._unverified.add(key)
                 self._failed(key, error)
                 continue
+            self._unverified.discard(key)
             if changed and document.revision is not None:
                 self._keep(document, document.revision)
+
+    async def check(self) -> str:
+        """Fail while there are documents and none can be verified: a probe for `core.health`.
+
+        Raises:
+            UnverifiedError: An empty list would say that there are none.
+        """
+        if self._unverified and not self.all():
+            raise UnverifiedError(
+                f"{len(self._unverified)} documents are stored, and none bears a trusted signature",
+                next_step=f"Give back the signing credential of before, or its {FILE}; or restore.",
+            )
+        return f"{len(self.all())} verified"
 
     async def _after(self, document: ServedDocument, done: Done) -> Done:
         self._keep(document, done.revision)

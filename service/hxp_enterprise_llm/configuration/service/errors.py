@@ -83,6 +83,13 @@ class LimitReachedError(RefusedError):
     retry_after = 5
 
 
+class UnverifiedError(CitadelError):
+    """There are documents, and none bears a signature that is trusted."""
+
+    code = "revision.unverified"
+    domain = FaultDomain.CONFIGURATION
+
+
 class HttpError(CitadelError):
     """What the HTTP library refused, before any route saw it."""
 

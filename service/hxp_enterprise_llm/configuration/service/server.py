@@ -27,12 +27,15 @@ from hxp_enterprise_llm.configuration.service.backend import Backend
 from hxp_enterprise_llm.configuration.service.backups import Backups
 from hxp_enterprise_llm.configuration.service.documents import Documents
 from hxp_enterprise_llm.configuration.service.door import Door, Keys, keys_of, rules_of
+from hxp_enterprise_llm.configuration.service.errors import UnverifiedError
 from hxp_enterprise_llm.configuration.service.kinds import DocumentKey, Kind, kinds
 from hxp_enterprise_llm.configuration.service.large import LargeBodies
 from hxp_enterprise_llm.configuration.service.listener import Listener, bind
 from hxp_enterprise_llm.configuration.service.metrics import RequestMetrics
 from hxp_enterprise_llm.configuration.service.parts import Parts
 from hxp_enterprise_llm.configuration.service.stream import Hub
+from hxp_enterprise_llm.configuration.service.trusted import FILE as KEYS
+from hxp_enterprise_llm.configuration.service.trusted import TrustedSigner, trusted_signer
 from hxp_enterprise_llm.core.exceptions import (
     CitadelError,
     InvalidConfigurationError,
@@ -97,6 +100,7 @@ class ConfigurationService(BaseInfrastructureService[ConfigurationServiceConfig]
         self._known = known or kinds(lambda: now().date())
         self._heard = asyncio.Event()
         self.door: Door | None = None
+        self._trusted: TrustedSigner | None = None
         self._listener: Listener | None = None
         self._hub: Hub | None = None
         self.port = 0
@@ -121,8 +125,7 @@ class ConfigurationService(BaseInfrastructureService[ConfigurationServiceConfig]
         hub = self._hub = Hub(
             most=limits.max_watchers, buffer=limits.watch_buffer, watching=self._requests.watching
         )
-        documents = self._documents(hub)
-        await documents.follow()
+        documents = await self._read(hub, state / KEYS)
         self.checks.add(Check("revisions", self._backend.check, critical=False))
         parts = Parts(
             config=config,
@@ -131,7 +134,7 @@ class ConfigurationService(BaseInfrastructureService[ConfigurationServiceConfig]
             fleet=self._backend.fleet,
             hub=hub,
             approvals=Approvals(self._key, lasts=config.timeouts.approval, now=self._now),
-            verifier=self._signer.verifier if self._signer is not None else None,
+            verifier=self._trusted.signer.verifier if self._trusted is not None else None,
             health=self.health,
             requests=self._requests,
             expose=self.metrics.expose,
@@ -177,6 +180,20 @@ class ConfigurationService(BaseInfrastructureService[ConfigurationServiceConfig]
             self.door.security.commit(built.security)
             self.door.keys = built.keys
 
+    async def _read(self, hub: Hub, keys: Path) -> Documents:
+        if self._signer is not None:
+            heads = await self._backend.heads()
+            self._trusted = await asyncio.to_thread(trusted_signer, keys, self._signer, heads)
+        documents = self._documents(hub)
+        await documents.follow()
+        self.checks.add(Check("signatures", documents.check))
+        try:
+            await documents.check()
+        except UnverifiedError as error:
+            said = {"reason": error.message, "next_step": error.next_step}
+            self.log.error("nothing-verified", **said)  # noqa: TRY400 # no traceback: it says all
+        return documents
+
     def _documents(self, hub: Hub) -> Documents:
         documents: Documents
 
@@ -191,7 +208,7 @@ class ConfigurationService(BaseInfrastructureService[ConfigurationServiceConfig]
             most=self.config.limits.max_documents,
             told=told,
             failed=self._refused,
-            signer=self._signer,
+            signer=self._trusted,
             metrics=self.managers,
             logger=self.log,
             now=self._now,

@@ -41,7 +41,7 @@ class NamedSigner:
         """Return the name and the hash."""
         return f"{self.name}:{digest}"
 
-    def verify(self, digest: str, signature: str) -> bool:
+    def verify(self, digest: str, signature: str, number: int) -> bool:
         """Return whether the signature is of this name."""
         return signature == self.sign(digest)
 
