@@ -35,7 +35,7 @@ class PasswordPolicy(CitadelModel):
     memory_kib: int = Field(default=65_536, ge=8, description="Memory that one check takes, KiB.")
     passes: int = Field(default=3, ge=1, description="Passes over that memory.")
     lanes: int = Field(default=4, ge=1, description="Threads that one check may use.")
-    at_once: int = Field(default=2, ge=1, description="Checks at the same time.")
+    at_once: int = Field(default=1, ge=1, description="Checks at the same time.")
     waiting: int = Field(default=32, ge=0, description="Checks that may wait; more are refused.")
     refusal_after: Seconds = Field(
         default=1.0,

@@ -148,7 +148,8 @@ class ConfigurationSecurity(BaseInfrastructureService[SecurityConfig]):
         config, self.access = built
         self.sessions.policy = config.policy.sessions
         self.attempts.policy = config.attempts
-        if self._own_passwords:
+        # The same policy keeps the same queue: a reload must not double what runs at once.
+        if self._own_passwords and config.policy.passwords != self.passwords.policy:
             self.passwords = Passwords(config.policy.passwords)
         self._watch.detector.use(config.anomalies, exempt=self._services())
 

@@ -255,3 +255,12 @@ async def test_guesses_at_once_are_no_more_than_guesses_one_after_another(
         clock.forward(minutes=15)
         await service.login("ada", RIGHT)
         assert not service.attempts.held("ada")
+
+
+@pytest.mark.feature("CC-03")
+async def test_one_password_is_checked_at_once_after_a_reload_too(audit: AuditLog) -> None:
+    async with ConfigurationSecurity(CONFIG, audit=audit) as service:
+        before = service.passwords
+        assert before.policy.at_once == 1
+        await service.reload(CONFIG.model_copy(update={"watch_every": 3.0}))
+        assert service.passwords is before
