@@ -58,9 +58,9 @@ async def test_what_is_missing_or_misspelt_is_said(backend: KubernetesSecrets) -
             await change("default/none#x")
 
 
-async def test_a_name_that_the_cluster_refuses_shows_no_value(backend: KubernetesSecrets) -> None:
+async def test_a_key_that_the_cluster_refuses_shows_no_value(backend: KubernetesSecrets) -> None:
     with pytest.raises(Exception, match="with 422") as caught:
-        await backend.set("default/Not_A_Name#x", Secret("canary-77"))
+        await backend.set("default/app#not!a!key", Secret("canary-77"))
     assert "canary-77" not in repr(caught.value)
 
 
