@@ -8,9 +8,9 @@ import asyncpg
 import pytest
 from tests.unit.configuration.revisions.contract import Overwrite, RevisionContract
 
+from hxp_enterprise_llm.configuration.database import Database, DatabaseAwayError
 from hxp_enterprise_llm.configuration.revisions import PostgresShelf, Revisions, Shelf
 from hxp_enterprise_llm.configuration.revisions.postgres import TABLE
-from hxp_enterprise_llm.configuration.sources.postgres import DatabaseAwayError
 from hxp_enterprise_llm.testing.postgres import PostgresServer
 
 pytestmark = pytest.mark.feature("CL-06", "CM-02", "CH-03")
@@ -19,11 +19,11 @@ pytestmark = pytest.mark.feature("CL-06", "CM-02", "CH-03")
 class TestPostgres(RevisionContract):
     @pytest.fixture
     def shelf(self, postgres: PostgresServer) -> PostgresShelf:
-        return PostgresShelf(postgres.dsn, "production", postgres.password)
+        return PostgresShelf(Database(postgres.dsn, postgres.password), "production")
 
     @pytest.fixture
     def other(self, postgres: PostgresServer) -> Shelf:
-        return PostgresShelf(postgres.dsn, "staging", postgres.password)
+        return PostgresShelf(Database(postgres.dsn, postgres.password), "staging")
 
     @pytest.fixture
     def overwrite(self, shelf: PostgresShelf, postgres: PostgresServer) -> Overwrite:
@@ -43,7 +43,8 @@ class TestPostgres(RevisionContract):
 
 
 async def test_servers_that_start_at_once_share_one_table(postgres: PostgresServer) -> None:
-    stores = [Revisions(PostgresShelf(postgres.dsn, "a", postgres.password)) for _ in range(8)]
+    databases = [Database(postgres.dsn, postgres.password) for _ in range(8)]
+    stores = [Revisions(PostgresShelf(database, "a")) for database in databases]
     await asyncio.gather(*(store.append({}, actor="ann", reason="x") for store in stores))
     assert [item.number for item in await stores[0].history()] == list(range(8, 0, -1))
 
@@ -51,9 +52,9 @@ async def test_servers_that_start_at_once_share_one_table(postgres: PostgresServ
 async def test_a_database_that_is_away_is_told_without_its_password(
     postgres: PostgresServer,
 ) -> None:
-    store = Revisions(PostgresShelf(postgres.dsn, "a", "wrong-canary"))
+    store = Revisions(PostgresShelf(Database(postgres.dsn, "wrong-canary"), "a"))
     dsn = "postgresql://ann@127.0.0.1:1/none"
-    away = Revisions(PostgresShelf(dsn, "a", "canary", timeout=1.0))
+    away = Revisions(PostgresShelf(Database(dsn, "canary", timeout=1.0), "a"))
     for asked in (store.latest(), away.append({}, actor="ann", reason="x")):
         with pytest.raises(DatabaseAwayError, match="table configuration_revisions of a") as found:
             await asked

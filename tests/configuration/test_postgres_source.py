@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from tests.unit.configuration.sample import Sample
 
+from hxp_enterprise_llm.configuration.database import Database, DatabaseAwayError
 from hxp_enterprise_llm.configuration.diagnostics import InvalidDocumentError
 from hxp_enterprise_llm.configuration.manager import ConfigurationManager, ManagerSettings
 from hxp_enterprise_llm.configuration.phases import Phase, ReloadError
 from hxp_enterprise_llm.configuration.sources.memory import MemorySource
-from hxp_enterprise_llm.configuration.sources.postgres import DatabaseAwayError, PostgresSource
+from hxp_enterprise_llm.configuration.sources.postgres import PostgresSource
 from hxp_enterprise_llm.testing.postgres import PostgresServer
 
 Source = Callable[[str], PostgresSource]
@@ -23,7 +24,8 @@ Source = Callable[[str], PostgresSource]
 @pytest.fixture
 def source(postgres: PostgresServer) -> Source:
     def of(environment: str) -> PostgresSource:
-        return PostgresSource(postgres.dsn, environment, postgres.password, timeout=1.0)
+        database = Database(postgres.dsn, postgres.password, timeout=1.0)
+        return PostgresSource(database, environment)
 
     return of
 
@@ -138,11 +140,12 @@ async def test_a_database_that_hangs_holds_nobody_up_for_long(
 async def test_a_wrong_address_or_password_is_an_error_that_shows_neither(
     tmp_path: Path, postgres: PostgresServer
 ) -> None:
-    for rows in (
-        PostgresSource(f"postgresql://u:hunter2@/x?host={tmp_path}", "production", timeout=1.0),
-        PostgresSource(postgres.dsn, "production", "hunter2", timeout=1.0),
+    for database, words in (
+        (Database(f"postgresql://u:hunter2@/x?host={tmp_path}", timeout=1.0), "did not answer"),
+        (Database(postgres.dsn, "hunter2", timeout=1.0), "refused"),
     ):
-        with pytest.raises(DatabaseAwayError) as caught:
+        rows = PostgresSource(database, "production")
+        with pytest.raises(DatabaseAwayError, match=words) as caught:
             await rows.read()
         assert "hunter2" not in str(caught.value)
-        assert "hunter2" not in repr(rows).replace(rows.dsn, "")
+        assert "hunter2" not in repr(rows)

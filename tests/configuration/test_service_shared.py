@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from tests.configuration.test_service_api import GATEWAY, MAIN, with_body
 
+from hxp_enterprise_llm.configuration.database import DatabaseAwayError
 from hxp_enterprise_llm.configuration.service import shared
 from hxp_enterprise_llm.configuration.service.errors import LimitReachedError
 from hxp_enterprise_llm.configuration.service.fleet import MOST, Replica
 from hxp_enterprise_llm.configuration.service.shared import Database, PostgresBackend
-from hxp_enterprise_llm.configuration.sources.postgres import DatabaseAwayError
 from hxp_enterprise_llm.schemas.configuration_service import DatabaseStore
 from hxp_enterprise_llm.testing.configuration_service import ServiceUnderTest
 from hxp_enterprise_llm.testing.postgres import PostgresServer

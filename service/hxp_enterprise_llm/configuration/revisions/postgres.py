@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hxp_enterprise_llm.configuration.sources.postgres import DatabaseAwayError
+from hxp_enterprise_llm.configuration.database import Database
 
 if TYPE_CHECKING:
     import asyncpg
 
 TABLE = "configuration_revisions"
-# Any number will do, as long as it is the same in every process that makes the table.
-_LOCK = 0x43495452
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS {TABLE} (
     environment text NOT NULL,
@@ -35,17 +33,12 @@ class PostgresShelf:
     """Records of one environment.
 
     Args:
-        dsn: `postgresql://user@host:port/database`; the password comes from `password`.
+        database: Where the table is; it is made where it is missing.
         environment: Whose revisions.
-        password: The password; never part of `dsn`, which errors may show.
-        timeout: Seconds for a connection, and for each statement.
     """
 
-    dsn: str
+    database: Database
     environment: str
-    password: str | None = field(default=None, repr=False)
-    timeout: float = 5.0
-    _prepared: bool = field(default=False, init=False, repr=False)
 
     @property
     def name(self) -> str:
@@ -83,36 +76,5 @@ class PostgresShelf:
                 return False
         return True
 
-    async def _prepare(self, connection: asyncpg.Connection) -> None:
-        """Make the table where it is missing; several processes may do so at once."""
-        async with connection.transaction():
-            # CREATE … IF NOT EXISTS of two sessions can still meet.
-            await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
-            await connection.execute(_SCHEMA)
-        self._prepared = True
-
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[asyncpg.Connection]:
-        import asyncpg
-
-        try:
-            connection = await asyncpg.connect(
-                self.dsn,
-                password=self.password,
-                timeout=self.timeout,
-                command_timeout=self.timeout,
-                server_settings={"application_name": "citadel-configuration"},
-            )
-            try:
-                if not self._prepared:
-                    await self._prepare(connection)
-                yield connection
-            finally:
-                # A hung server must not hold up whoever gave up on it.
-                await connection.close(timeout=self.timeout)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            # The driver's text may quote the address with a password in it.
-            raise DatabaseAwayError(
-                f"{self.name}: the database did not answer ({type(error).__name__})",
-                next_step="Check that PostgreSQL runs, and its address and account.",
-            ) from error
+    def _connection(self) -> AbstractAsyncContextManager[asyncpg.Connection]:
+        return self.database.connection(self.name, schema=_SCHEMA)

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from hxp_enterprise_llm.configuration import database as databases
+from hxp_enterprise_llm.configuration.database import DatabaseAwayError
 from hxp_enterprise_llm.configuration.revisions import PostgresShelf, Shelf
 from hxp_enterprise_llm.configuration.revisions.postgres import TABLE as REVISIONS
 from hxp_enterprise_llm.configuration.service.backend import Heard
 from hxp_enterprise_llm.configuration.service.fleet import MOST, Fleet, Replica, full
 from hxp_enterprise_llm.configuration.service.kinds import DocumentKey
-from hxp_enterprise_llm.configuration.sources.postgres import DatabaseAwayError
 from hxp_enterprise_llm.schemas.configuration_service import DatabaseStore, Running
 
 if TYPE_CHECKING:
@@ -123,7 +124,8 @@ class PostgresBackend:
         """Return where the revisions of a document lie."""
         store = self._database.store
         row = f"{self._environment}/{key}"
-        return PostgresShelf(dsn_of(store), row, self._database.password, store.timeout)
+        database = databases.Database(dsn_of(store), self._database.password, store.timeout)
+        return PostgresShelf(database, row)
 
     async def heads(self) -> dict[DocumentKey, int]:
         """Return the documents, with the numbers of their newest revisions."""

@@ -6,22 +6,20 @@ Services share a database so: a row that one of them writes is what all of them 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hxp_enterprise_llm.configuration.database import Database
 from hxp_enterprise_llm.configuration.diagnostics import Diagnostic, KeyPath, Place, dotted
 from hxp_enterprise_llm.configuration.sources.base import Layer, put
-from hxp_enterprise_llm.core.exceptions import DependencyError
 
 if TYPE_CHECKING:
     import asyncpg
 
 TABLE = "configuration_values"
-# Any number will do, as long as it is the same in every process that makes the table.
-_LOCK = 0x43495441
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS {TABLE} (
     environment text NOT NULL,
@@ -46,27 +44,17 @@ SET value = EXCLUDED.value, revision = EXCLUDED.revision, actor = EXCLUDED.actor
 _REMOVE = f"DELETE FROM {TABLE} WHERE environment = $1 AND path = $2"  # noqa: S608 - as above
 
 
-class DatabaseAwayError(DependencyError):
-    """The database of configuration did not answer."""
-
-    code = "configuration.database-away"
-
-
 @dataclass
 class PostgresSource:
     """The rows of one environment.
 
     Args:
-        dsn: `postgresql://user@host:port/database`; the password comes from `password`.
+        database: Where the table is.
         environment: Whose rows.
-        password: The password; never part of `dsn`, which errors may show.
-        timeout: Seconds for a connection, and for each statement.
     """
 
-    dsn: str
+    database: Database
     environment: str
-    password: str | None = field(default=None, repr=False)
-    timeout: float = 5.0
     watched: tuple[Path, ...] = field(default=(), init=False)
 
     @property
@@ -80,10 +68,8 @@ class PostgresSource:
         Raises:
             DatabaseAwayError: The database did not answer.
         """
-        async with self._connection() as connection, connection.transaction():
-            # CREATE … IF NOT EXISTS of two sessions can still meet.
-            await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
-            await connection.execute(_SCHEMA)
+        async with self.database.connection(self.name, schema=_SCHEMA):
+            pass
 
     async def read(self) -> Layer:
         """Return the rows.
@@ -145,26 +131,5 @@ class PostgresSource:
             actor=newest[3] if newest else None,
         )
 
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[asyncpg.Connection]:
-        import asyncpg
-
-        try:
-            connection = await asyncpg.connect(
-                self.dsn,
-                password=self.password,
-                timeout=self.timeout,
-                command_timeout=self.timeout,
-                server_settings={"application_name": "citadel-configuration"},
-            )
-            try:
-                yield connection
-            finally:
-                # A hung server must not hold up whoever gave up on it.
-                await connection.close(timeout=self.timeout)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            # The driver's text may quote the address with a password in it.
-            raise DatabaseAwayError(
-                f"{self.name}: the database did not answer ({type(error).__name__})",
-                next_step="Check that PostgreSQL runs, and its address and account.",
-            ) from error
+    def _connection(self) -> AbstractAsyncContextManager[asyncpg.Connection]:
+        return self.database.connection(self.name)
