@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, Field, StringConstraints
 
 from hxp_enterprise_llm.schemas.access import Name, Permission, Principal, Role
-from hxp_enterprise_llm.schemas.base import Bytes, CitadelModel, Seconds
+from hxp_enterprise_llm.schemas.base import Bytes, CitadelModel, Seconds, WrittenModel
 from hxp_enterprise_llm.schemas.effect import Effect
 from hxp_enterprise_llm.schemas.gateway import CredentialName, Listen
 from hxp_enterprise_llm.schemas.hosts import HostName
@@ -29,7 +29,7 @@ REPLICA = Role(
 )
 
 
-class FileStore(CitadelModel):
+class FileStore(WrittenModel):
     """Revisions in a folder, for one server."""
 
     kind: Literal["files"] = Field(default="files", description="Kind of store: files.")
@@ -38,7 +38,7 @@ class FileStore(CitadelModel):
     )
 
 
-class DatabaseStore(CitadelModel):
+class DatabaseStore(WrittenModel):
     """Revisions in PostgreSQL, which any number of servers share."""
 
     kind: Literal["postgres"] = Field(description="Kind of store: postgres.")
@@ -59,7 +59,7 @@ class DatabaseStore(CitadelModel):
 Store = Annotated[FileStore | DatabaseStore, Field(discriminator="kind")]
 
 
-class ServiceLimits(CitadelModel):
+class ServiceLimits(WrittenModel):
     """What one server takes in at most."""
 
     max_body: Bytes = Field(default=2**20, ge=1024, description="A request's body.")
@@ -71,7 +71,7 @@ class ServiceLimits(CitadelModel):
     )
 
 
-class ServiceTimeouts(CitadelModel):
+class ServiceTimeouts(WrittenModel):
     """How long one server waits."""
 
     receive: Seconds = Field(default=30.0, gt=0, description="For a client to send its request.")
@@ -90,7 +90,7 @@ class ServiceTimeouts(CitadelModel):
     drain: Seconds = Field(default=10.0, gt=0, description="For requests in work after SIGTERM.")
 
 
-class RevisionBackup(CitadelModel):
+class RevisionBackup(WrittenModel):
     """Backups of the revisions of all documents."""
 
     folder: AbsolutePath = Field(
@@ -100,7 +100,7 @@ class RevisionBackup(CitadelModel):
     keep: int = Field(default=14, ge=1, description="Backups of a document that are kept.")
 
 
-class ConfigurationServiceConfig(CitadelModel):
+class ConfigurationServiceConfig(WrittenModel):
     """What `configuration.yaml` says."""
 
     schema_version: Annotated[Literal[1], Effect.LIVE] = Field(
@@ -248,7 +248,7 @@ class ApplyRequest(ProposedDocument):
     )
 
 
-class RollbackRequest(CitadelModel):
+class RollbackRequest(WrittenModel):
     """A revision to put back in force."""
 
     number: int = Field(ge=1, description="Number of the revision.")
@@ -309,7 +309,7 @@ class History(CitadelModel):
     )
 
 
-class Running(CitadelModel):
+class Running(WrittenModel):
     """The revision of one document that a replica runs."""
 
     kind: DocumentKind = Field(description="Kind of the document.")

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from hxp_enterprise_llm.schemas.base import CitadelModel, Seconds
+from hxp_enterprise_llm.schemas.base import Seconds, WrittenModel
 from hxp_enterprise_llm.schemas.effect import Effect
 from hxp_enterprise_llm.schemas.hosts import HostName
 from hxp_enterprise_llm.schemas.services import ServiceName, ServiceVersion
@@ -22,7 +22,7 @@ Image = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._/:@-]{0,254
 _GPUS = "nvidia.com/gpu"
 
 
-class DeployedService(CitadelModel):
+class DeployedService(WrittenModel):
     """One service of a deployment."""
 
     service_name: ServiceName = Field(description="Name of the service.")
@@ -30,7 +30,7 @@ class DeployedService(CitadelModel):
     replicas: int = Field(default=1, ge=1, le=1000, description="How many of it run.")
 
 
-class ResourceLimits(CitadelModel):
+class ResourceLimits(WrittenModel):
     """What one replica may take at most."""
 
     memory_mb: int = Field(ge=1, description="Memory of one replica, in MiB.")
@@ -54,7 +54,7 @@ class ResourceLimits(CitadelModel):
         return {"limits": limits, "requests": dict(limits)}
 
 
-class SystemdOptions(CitadelModel):
+class SystemdOptions(WrittenModel):
     """What only units of systemd have."""
 
     user: SshUser = Field(default="citadel", description="Account that services run as.")
@@ -64,7 +64,7 @@ class SystemdOptions(CitadelModel):
     stop_timeout: Seconds = Field(default=90.0, gt=0, description="Seconds until it is killed.")
 
 
-class DockerOptions(CitadelModel):
+class DockerOptions(WrittenModel):
     """What only containers have; podman takes the same."""
 
     image: Image | None = Field(
@@ -76,7 +76,7 @@ class DockerOptions(CitadelModel):
     read_only: bool = Field(default=True, description="Whether its root cannot be written.")
 
 
-class KubernetesOptions(CitadelModel):
+class KubernetesOptions(WrittenModel):
     """What only Kubernetes has."""
 
     namespace: HostName = Field(default="default", description="Namespace of all objects.")
@@ -91,7 +91,7 @@ class KubernetesOptions(CitadelModel):
     )
 
 
-class DeploymentConfigSchema(CitadelModel):
+class DeploymentConfigSchema(WrittenModel):
     """A deployment: services, their replicas, and what each replica may take."""
 
     schema_version: Annotated[Literal[1], Effect.LIVE] = Field(

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
 
-from hxp_enterprise_llm.schemas.base import CitadelModel, Seconds
+from hxp_enterprise_llm.schemas.base import Seconds, WrittenModel
 from hxp_enterprise_llm.schemas.effect import Effect
 from hxp_enterprise_llm.schemas.hosts import HostName
 from hxp_enterprise_llm.schemas.reference import SecretReference
@@ -47,7 +47,7 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 UrlPath = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._~/-]*$")]
 
 
-class Resources(CitadelModel):
+class Resources(WrittenModel):
     """What one instance of a service may take."""
 
     memory_mb: int = Field(ge=1, description="Memory of the host, in MiB.")
@@ -58,7 +58,7 @@ class Resources(CitadelModel):
     )
 
 
-class ServiceSecurity(CitadelModel):
+class ServiceSecurity(WrittenModel):
     """How well a service is guarded."""
 
     security_level: Literal["low", "medium", "high", "critical"] = Field(
@@ -68,14 +68,14 @@ class ServiceSecurity(CitadelModel):
     ssl_enabled: bool = Field(default=True, description="What it serves goes over TLS.")
 
 
-class Network(CitadelModel):
+class Network(WrittenModel):
     """Where a service listens."""
 
     host: Address = Field(default="127.0.0.1", description="Address that it binds.")
     port: Port = Field(description="TCP port.")
 
 
-class ServiceHealthCheck(CitadelModel):
+class ServiceHealthCheck(WrittenModel):
     """How others look after a service."""
 
     path: UrlPath = Field(default="/health", description="Path that answers 200 or 503.")
@@ -83,7 +83,7 @@ class ServiceHealthCheck(CitadelModel):
     timeout: Seconds = Field(default=5.0, gt=0, description="Seconds until a look has failed.")
 
 
-class ServiceConfigSchema(CitadelModel):
+class ServiceConfigSchema(WrittenModel):
     """What the configuration of every service has."""
 
     schema_version: Annotated[Literal[1], Effect.LIVE] = Field(
@@ -125,7 +125,7 @@ class ServiceConfigSchema(CitadelModel):
     )
 
 
-class ServedWeights(CitadelModel):
+class ServedWeights(WrittenModel):
     """The model behind an AI model service; says whether it fits (C403)."""
 
     name: str | None = Field(
@@ -162,7 +162,7 @@ class AIModelServiceConfigSchema(ServiceConfigSchema):
     )
 
 
-class ServiceStorage(CitadelModel):
+class ServiceStorage(WrittenModel):
     """What a service keeps on its host."""
 
     data_storage_path: AbsolutePath = Field(
@@ -201,7 +201,7 @@ class InfrastructureServiceConfigSchema(ServiceConfigSchema):
     )
 
 
-class ServiceConnection(CitadelModel):
+class ServiceConnection(WrittenModel):
     """How a service reaches the system that it integrates."""
 
     host: Address = Field(description="Address of the system.")
@@ -231,7 +231,7 @@ class IntegrationServiceConfigSchema(ServiceConfigSchema):
     )
 
 
-class Observability(CitadelModel):
+class Observability(WrittenModel):
     """What is kept of what services say."""
 
     tracing_enabled: bool = Field(default=False, description="Whether traces are taken in.")
@@ -239,7 +239,7 @@ class Observability(CitadelModel):
     retention_days: int = Field(default=30, ge=1, description="Days that samples are kept.")
 
 
-class MetricsCollection(CitadelModel):
+class MetricsCollection(WrittenModel):
     """How metrics are collected."""
 
     enabled: bool = Field(default=True, description="Whether metrics are collected.")

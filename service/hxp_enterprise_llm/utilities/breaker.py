@@ -15,7 +15,7 @@ from typing import Self, TypeVar
 from pydantic import Field
 
 from hxp_enterprise_llm.core.exceptions import BreakerOpenError
-from hxp_enterprise_llm.schemas.base import CitadelModel, Seconds
+from hxp_enterprise_llm.schemas.base import Seconds, WrittenModel
 
 T = TypeVar("T")
 _SLOTS = 10
@@ -30,7 +30,7 @@ class BreakerState(StrEnum):
     HALF_OPEN = "half-open"
 
 
-class BreakerPolicy(CitadelModel):
+class BreakerPolicy(WrittenModel):
     """When a breaker opens, and how it closes again."""
 
     window: Seconds = Field(default=30.0, gt=0, description="Older outcomes are forgotten.")

@@ -13,7 +13,7 @@ from typing import Annotated, ParamSpec, Self, TypeVar
 
 from pydantic import Field, model_validator
 
-from hxp_enterprise_llm.schemas.base import CitadelModel, Seconds
+from hxp_enterprise_llm.schemas.base import Seconds, WrittenModel
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -21,7 +21,7 @@ RetryOn = tuple[type[Exception], ...] | Callable[[Exception], bool]
 """Errors after which another try may help, or a function that tells."""
 
 
-class RetryPolicy(CitadelModel):
+class RetryPolicy(WrittenModel):
     """How often and how long something is tried.
 
     The pause before try n+1 is drawn between 0 and `first_wait * factor ** (n - 1)`, at most
