@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from hxp_enterprise_llm.core.lifecycle import State
@@ -111,11 +110,10 @@ class ServiceMetrics:
     def __init__(self, metrics: MetricsRegistry, service: str) -> None:
         self._families, self._service = metrics.families, service
 
-    def follow(self, state: Callable[[], State]) -> None:
-        """Show the state of a service from now on."""
+    def entered(self, state: State) -> None:
+        """Show the state that the service is in."""
         for one in State:
-            gauge = self._families.state.labels(self._service, one.value)
-            gauge.set_function(partial(_is, state, one))
+            self._families.state.labels(self._service, one.value).set(float(one is state))
 
     def fault(self, code: str, handling: str) -> None:
         """Count an error."""
@@ -139,7 +137,3 @@ class ServiceMetrics:
     def reloaded(self, outcome: str) -> None:
         """Count a configuration that was applied or refused."""
         self._families.reloads.labels(self._service, outcome).inc()
-
-
-def _is(state: Callable[[], State], one: State) -> float:
-    return float(state() is one)

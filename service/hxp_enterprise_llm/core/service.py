@@ -9,25 +9,26 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AsyncExitStack
-from functools import cached_property
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypedDict, TypeVar
 
 from pydantic import BaseModel
 
+from hxp_enterprise_llm.core.condition import Condition
 from hxp_enterprise_llm.core.exceptions import CitadelError, LifecycleError, StartTimeoutError
-from hxp_enterprise_llm.core.health import Check, CheckResult, Checks, Health, Verdict, overall
-from hxp_enterprise_llm.core.lifecycle import Lifecycle, State, Transition
+from hxp_enterprise_llm.core.health import Checks, Health, overall
+from hxp_enterprise_llm.core.lifecycle import Lifecycle, State
 from hxp_enterprise_llm.core.metrics import MetricsRegistry, ServiceMetrics
 from hxp_enterprise_llm.core.policy import ServicePolicy
 from hxp_enterprise_llm.core.reload import Prepared
 from hxp_enterprise_llm.core.run import Run, ended
 from hxp_enterprise_llm.core.tasks import Background, settled
+from hxp_enterprise_llm.core.telling import Telling
 from hxp_enterprise_llm.utilities.breaker import Breaker
-from hxp_enterprise_llm.utilities.retry import Retried, Retrier
+from hxp_enterprise_llm.utilities.retry import Retrier
 
 if TYPE_CHECKING:
-    from hxp_enterprise_llm.utilities.faults import Faults, Handling
+    from hxp_enterprise_llm.utilities.faults import Faults
     from hxp_enterprise_llm.utilities.logging import Logger
     from hxp_enterprise_llm.utilities.redaction import Redactor
 
@@ -93,14 +94,19 @@ class BaseService(ABC, Generic[ConfigT]):
         self._config, self.name = config, name or self.kind
         self.policy, self.clock = policy or ServicePolicy(), clock
         self.metrics = metrics or MetricsRegistry()
-        self._logger, self._redactor = logger, redactor
-        self.lifecycle = Lifecycle(self.name, clock=clock, on_observer_error=self._observer_failed)
-        self.retrier = Retrier(self.policy.retry, on_retry=self._retried, clock=clock)
-        self.checks = Checks(explain=self._explain, on_result=self._checked, clock=clock)
+        telling = self._telling = Telling(
+            self.name, logger=logger, metrics=self.metrics, redactor=redactor
+        )
+        self.lifecycle = Lifecycle(
+            self.name, clock=clock, on_observer_error=telling.observer_failed
+        )
+        self.lifecycle.observe(telling.moved)
+        self.retrier = Retrier(self.policy.retry, on_retry=telling.retried, clock=clock)
+        self.checks = Checks(explain=telling.check_failed, on_result=telling.checked, clock=clock)
         self.background = Background(
             retrier=self.retrier, on_failure=self._work_failed, on_return=self.recover, clock=clock
         )
-        self._causes: dict[str, str] = {}
+        self._condition = Condition(self.lifecycle, self.checks)
         self._reloading = asyncio.Lock()
         self._run = Run()
 
@@ -146,28 +152,22 @@ class BaseService(ABC, Generic[ConfigT]):
     @property
     def causes(self) -> Mapping[str, str]:
         """Return why the service is degraded: cause and reason."""
-        return MappingProxyType(self._causes)
+        return self._condition.causes
 
-    @cached_property
+    @property
     def log(self) -> Logger:
         """Return the service's logger."""
-        if self._logger is not None:
-            return self._logger
-        from hxp_enterprise_llm.utilities.logging import get_logger
+        return self._telling.log
 
-        return get_logger(self.name)
-
-    @cached_property
+    @property
     def series(self) -> ServiceMetrics:
         """Return the series that every service has."""
-        return ServiceMetrics(self.metrics, self.name)
+        return self._telling.series
 
-    @cached_property
+    @property
     def faults(self) -> Faults:
         """Return what logs and counts the service's errors."""
-        from hxp_enterprise_llm.utilities.faults import Faults
-
-        return Faults(self.name, logger=self.log, count=self._count, redactor=self._redactor)
+        return self._telling.faults
 
     # What is done with it.
 
@@ -182,7 +182,7 @@ class BaseService(ABC, Generic[ConfigT]):
             CitadelError: What it depends on is missing or wrong.
         """
         self.lifecycle.move(State.STARTING)
-        self.series.follow(lambda: self.lifecycle.state)
+        self._condition.begin()
         run = self._run = Run()
         run.task = asyncio.create_task(self._main(run), name=f"service {self.name}")
         run.task.add_done_callback(lambda _: self._ended(run))
@@ -287,35 +287,15 @@ class BaseService(ABC, Generic[ConfigT]):
 
     def degrade(self, cause: str, reason: str) -> None:
         """Say that the service works, but not fully; the same cause may say so again."""
-        self._causes[cause] = reason
-        if self.state is State.READY:
-            self.lifecycle.move(State.DEGRADED, f"{cause}: {reason}")
+        self._condition.degrade(cause, reason)
 
     def recover(self, cause: str) -> None:
         """Say that a cause of degradation is gone; with the last one the service is ready."""
-        self._causes.pop(cause, None)
-        if not self._causes and self.state is State.DEGRADED:
-            self.lifecycle.move(State.READY)
+        self._condition.recover(cause)
 
     def rely_on(self, other: BaseService[Any]) -> None:
         """Be degraded as long as another service is not ready; its health is a check of this."""
-        cause = f"dependency {other.name}"
-
-        def reflect(transition: Transition) -> None:
-            if transition.new is State.READY:
-                self.recover(cause)
-            else:
-                self.degrade(cause, transition.reason or transition.new.value)
-
-        async def probe() -> str:
-            if not other.lifecycle.serving:
-                raise LifecycleError(f"{other.name} is {other.state}")
-            return other.state.value
-
-        if other.state is not State.READY:
-            self.degrade(cause, other.state.value)
-        other.lifecycle.observe(reflect)
-        self.checks.add(Check(cause, probe, critical=False))
+        self._condition.rely_on(other.lifecycle)
 
     def breaker(self, dependency: str, *, counts: Callable[[Exception], bool]) -> Breaker:
         """Return a new circuit breaker for a dependency; its state is a metric.
@@ -391,7 +371,7 @@ class BaseService(ABC, Generic[ConfigT]):
                 resources.push_async_callback(self.background.close)
                 await self._begin(run, resources)
                 self.lifecycle.move(
-                    State.DEGRADED if self._causes else State.READY, "; ".join(self._causes)
+                    State.DEGRADED if self.causes else State.READY, "; ".join(self.causes)
                 )
                 self.log.info("started", state=self.state.value)
                 await run.drain_asked.wait()
@@ -443,7 +423,7 @@ class BaseService(ABC, Generic[ConfigT]):
         if self.lifecycle.serving:
             self.lifecycle.move(State.DRAINING, "cut short")
         self.lifecycle.move(State.STOPPED, run.reason)
-        self._causes.clear()
+        self._condition.end()
         run.release()
         self.log.info("stopped")
 
@@ -451,35 +431,13 @@ class BaseService(ABC, Generic[ConfigT]):
         self.log.error("stop-forced", after=patience)
 
     def _late(self) -> CitadelError:
-        waited = "".join(f"; {cause}: {reason}" for cause, reason in self._causes.items())
+        waited = "".join(f"; {cause}: {reason}" for cause, reason in self.causes.items())
         return StartTimeoutError(
             f"service {self.name} was not ready within {self.policy.start_timeout:g} s{waited}",
             next_step="See its log for what it waited for.",
-        )
-
-    def _explain(self, error: Exception, check: str, first: bool) -> str:  # noqa: FBT001
-        # Only the first failure in a row is logged: health is asked every few seconds.
-        tell = self.faults.report if first else self.faults.safe
-        return tell(error, f"check {check}").message
-
-    def _checked(self, result: CheckResult) -> None:
-        healthy = result.verdict is Verdict.HEALTHY
-        self.series.checked(result.name, ok=healthy, seconds=result.seconds)
-
-    def _retried(self, retried: Retried) -> None:
-        self.series.retried(retried.name)
-        reason = self.faults.safe(retried.error, retried.name).message
-        self.log.warning(
-            "retry", doing=retried.name, attempt=retried.attempt, wait=retried.wait, reason=reason
         )
 
     def _work_failed(self, name: str, error: Exception, again: bool) -> None:  # noqa: FBT001
         reason = self.faults.report(error, name).message
         if again:
             self.degrade(name, reason)
-
-    def _observer_failed(self, error: Exception) -> None:
-        self.faults.report(error, "observer of the lifecycle")
-
-    def _count(self, code: str, handling: Handling) -> None:
-        self.series.fault(code, handling.value)

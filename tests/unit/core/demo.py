@@ -7,6 +7,7 @@ import logging
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Unpack
 
+from hxp_enterprise_llm.core.lifecycle import State
 from hxp_enterprise_llm.core.policy import ServicePolicy
 from hxp_enterprise_llm.core.service import BaseService, ServiceOptions
 from hxp_enterprise_llm.schemas.base import CitadelModel
@@ -92,3 +93,28 @@ class DemoService(BaseService[DemoConfig]):
 def others() -> set[asyncio.Task[Any]]:
     """Return all tasks but the one that asks."""
     return {task for task in asyncio.all_tasks() if task is not asyncio.current_task()}
+
+
+def value(service: BaseService[Any], name: str, **labels: str) -> float | None:
+    """Return a sample of a service's metrics."""
+    found: float | None = service.metrics.registry.get_sample_value(
+        name, {"service": service.name, **labels}
+    )
+    return found
+
+
+def state(service: BaseService[Any]) -> State:
+    """Return the state anew: a type checker believes that it stays as it was asserted."""
+    return service.state
+
+
+async def steps(count: int) -> None:
+    """Let all other tasks go on so many times."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def until(service: BaseService[Any], *states: State) -> None:
+    """Wait until a service is in one of the states."""
+    async with asyncio.timeout(5):
+        await service.lifecycle.wait_for(*states)
