@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 import yaml
 from pydantic import BaseModel, Field
 
+from hxp_enterprise_llm.configuration.effects import leaves
 from hxp_enterprise_llm.configuration.fields import fields_of, members
 from hxp_enterprise_llm.configuration.generate import __main__ as command
 from hxp_enterprise_llm.configuration.generate import generated, stale, write
@@ -19,6 +21,7 @@ from hxp_enterprise_llm.configuration.rules import REGISTRY
 from hxp_enterprise_llm.orchestration.paths import checkout
 from hxp_enterprise_llm.orchestration.resolvers import resolve
 from hxp_enterprise_llm.schemas.environment import Environment
+from hxp_enterprise_llm.schemas.factory import OURS
 from hxp_enterprise_llm.schemas.reference import SecretReference
 from hxp_enterprise_llm.schemas.roles.role import RoleData
 from hxp_enterprise_llm.testing.factories import HOSTS, context
@@ -185,6 +188,38 @@ def test_the_environment_page_has_every_key_with_its_unit() -> None:
         "| `infrastructure_services.api_gateway.timeout` | duration | `300.0` | seconds |" in page
     )
     assert "| `waivers.N.until` | date | **required** |" in page
+
+
+def column(page: str, name: str) -> dict[str, set[str]]:
+    """Return what the tables of a page say in a column, by key; `*` for NAME and N."""
+    found: dict[str, set[str]] = {}
+    place = 0
+    for line in page.splitlines():
+        cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)]
+        if cells[1:2] == ["key"]:
+            place = cells.index(name)
+        elif line.startswith("| `"):
+            path = re.sub(r"\b(NAME|N)\b", "*", cells[1].strip("`"))
+            found.setdefault(path, set()).add(cells[place].strip("`"))
+    return found
+
+
+def declared_in(*models: type[BaseModel]) -> dict[str, set[str]]:
+    """Return the effects of all keys of some models, by their paths on the pages."""
+    found: dict[str, set[str]] = {}
+    for model in models:
+        for path, effect in leaves(model):
+            found.setdefault(".".join(map(str, path)), set()).add(str(effect))
+    return found
+
+
+def test_the_pages_show_the_effect_of_a_change_of_every_key() -> None:
+    pages = generated()
+    assert column(pages["docs/reference/environment.md"], "on change") == declared_in(Environment)
+    assert column(pages["docs/reference/services.md"], "on change") == declared_in(*OURS.values())
+    # What comes or goes as a whole has the effect of its map.
+    hosts = pages["docs/reference/environment.md"].partition("\n## hosts\n")[2].partition("##")[0]
+    assert "An entry that comes or goes: `dangerous`." in hosts
 
 
 def test_every_key_of_an_environment_has_a_description() -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from hxp_enterprise_llm.configuration.effects import Effect, declared
 from hxp_enterprise_llm.configuration.fields import choices, fields_of, members, unit_of
 from hxp_enterprise_llm.configuration.generate.types import default_of, described, meaning_of
 from hxp_enterprise_llm.configuration.rules import Rule, every_rule
@@ -57,7 +59,14 @@ print([warning.code for warning in report.warnings])  # ['C403', 'C405']
 All mistakes are named at once, with line and cure; [rules](rules.md) C401 to C413 look at what lies
 between keys. With `environment=` the room on its hosts and its ports are looked at too.
 """
+_EFFECTS = """
+`on change` is what taking a change does: `live` (nobody notices), `drain` (requests in flight are
+finished first), `restart` (the service is away for a moment), `dangerous` (may lose data or lock
+people out: needs a reason, and somebody else's approval);
+[more](../concepts/configuration.md#what-a-change-does).
+"""
 _ROW = ("key", "type", "default", "unit", "meaning")
+_WITH_EFFECT = (*_ROW[:-1], "on change", _ROW[-1])
 
 
 def environment_page() -> str:
@@ -65,11 +74,13 @@ def environment_page() -> str:
     parts = [
         _HEADER,
         "# Keys of an environment\n",
-        _ENVIRONMENT,
+        _ENVIRONMENT + _EFFECTS,
     ]
     for key, field in fields_of(Environment).items():
-        rows = list(_rows(key, Environment, key))
-        parts += [f"## {key}\n", f"{field.description}\n", _table(rows)]
+        parts += [f"## {key}\n", f"{field.description}\n"]
+        if get_origin(field.annotation) is dict:
+            parts.append(f"An entry that comes or goes: `{declared(field) or Effect.RESTART}`.\n")
+        parts.append(_table(_with_effects(Environment, key)))
     return "\n".join(parts)
 
 
@@ -81,20 +92,19 @@ def roles_page(models: Mapping[str, type[BaseModel]]) -> str:
         _ROLES,
     ]
     for role, model in models.items():
-        rows = [row for key in model.model_fields for row in _rows(key, model, key)]
-        parts += [f"## {role}\n", f"{_first_line(model)}\n", _table(rows)]
+        rows = [row.cells for key in model.model_fields for row in _rows(key, model, key)]
+        parts += [f"## {role}\n", f"{_first_line(model)}\n", _table([_ROW, *rows])]
     return "\n".join(parts)
 
 
 def services_page() -> str:
     """Return docs/reference/services.md."""
-    parts = [_HEADER, "# Keys of services and deployments\n", _SERVICES]
+    parts = [_HEADER, "# Keys of services and deployments\n", _SERVICES + _EFFECTS]
     for name, model in OURS.items():
         own = {key: field for key, field in fields_of(model).items() if key not in fields_of(BASE)}
         shown = own if issubclass(model, BASE) else fields_of(model)
-        rows = [row for key in shown for row in _rows(key, model, key)]
-        parts += [f"## {name}\n", f"{_first_line(model)}\n", _table(rows)]
-    rows = [row for key in fields_of(BASE) for row in _rows(key, BASE, key)]
+        parts += [f"## {name}\n", f"{_first_line(model)}\n", _table(_with_effects(model, *shown))]
+    rows = _with_effects(BASE, *fields_of(BASE))
     parts[3:3] = ["## Every service\n", f"{_first_line(BASE)}\n", _table(rows)]
     return "\n".join(parts)
 
@@ -120,17 +130,35 @@ def _rule_row(rule: Rule) -> str:
     return f"\n| [{rule.id}](#{rule.id.lower()}) | {rule.title} | {rule.severity} | {waivable} |"
 
 
-def _rows(path: str, model: type[BaseModel], key: str, kind: str = "") -> Iterator[tuple[str, ...]]:
+@dataclass(frozen=True, slots=True)
+class _Row:
+    cells: tuple[str, ...]
+    effect: Effect
+
+
+def _with_effects(model: type[BaseModel], *keys: str) -> list[tuple[str, ...]]:
+    found = [row for key in keys for row in _rows(key, model, key)]
+    return [
+        _WITH_EFFECT,
+        *((*row.cells[:-1], f"`{row.effect}`", row.cells[-1]) for row in found),
+    ]
+
+
+def _rows(
+    path: str, model: type[BaseModel], key: str, kind: str = "", above: Effect = Effect.RESTART
+) -> Iterator[_Row]:
     field = fields_of(model)[key]
+    effect = declared(field) or above
     below = list(_below(path, field.annotation))
     for prefix, inner in below:
         tag = choices(inner.model_fields["kind"].annotation)[0] if len(below) > 1 else ""
         for name in fields_of(inner):
-            yield from _rows(f"{prefix}.{name}", inner, name, tag)
+            yield from _rows(f"{prefix}.{name}", inner, name, tag, effect)
     if not below:
         name = next(name for name, other in model.model_fields.items() if other is field)
         meaning = f"{kind}: {meaning_of(model, name)}" if kind else meaning_of(model, name)
-        yield f"`{path}`", described(key, field), _default(field), unit_of(key, field), meaning
+        cells = f"`{path}`", described(key, field), _default(field), unit_of(key, field), meaning
+        yield _Row(cells, effect)
 
 
 def _below(key: str, annotation: Any) -> Iterator[tuple[str, type[BaseModel]]]:
@@ -153,8 +181,9 @@ def _default(field: FieldInfo) -> str:
 
 
 def _table(rows: list[tuple[str, ...]]) -> str:
-    lines = [" | ".join(_ROW), " | ".join("---" for _ in _ROW)]
-    lines += [" | ".join(cell.replace("|", "\\|") for cell in row) for row in rows]
+    """Return a table; the first row holds the headings."""
+    lines = [" | ".join(cell.replace("|", "\\|") for cell in row) for row in rows]
+    lines.insert(1, " | ".join("---" for _ in rows[0]))
     return "\n".join(f"| {line} |" for line in lines) + "\n"
 
 
