@@ -20,6 +20,7 @@ from hxp_enterprise_llm.schemas.base import Bytes, CitadelModel
 from hxp_enterprise_llm.utilities.correlation import current
 from hxp_enterprise_llm.utilities.redaction import Redactor
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
 ROOT = "citadel"
 """Loggers of ours are below it: `citadel.gateway`."""
 
@@ -194,7 +195,7 @@ def _formatter(form: Format, redactor: Redactor, *, colors: bool) -> logging.For
     def redact(_: Any, __: str, event: Any) -> Any:
         return redactor.data(event)
 
-    renderer: Any = structlog.processors.JSONRenderer(json.dumps, ensure_ascii=False)
+    renderer: Any = _to_json
     if form is Format.CONSOLE:
         renderer = structlog.dev.ConsoleRenderer(
             colors=colors,
@@ -213,6 +214,10 @@ def _formatter(form: Format, redactor: Redactor, *, colors: bool) -> logging.For
             renderer,
         ],
     )
+
+
+def _to_json(_: Any, __: str, event: Any) -> str:
+    return _ENCODER.encode(event)
 
 
 def _standard_fields(_: Any, __: str, event: Any) -> Any:

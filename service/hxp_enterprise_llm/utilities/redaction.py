@@ -7,6 +7,8 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from functools import lru_cache
+from itertools import islice
 from typing import Any
 from urllib.parse import quote
 
@@ -16,6 +18,10 @@ _SHORTEST = 6
 _MAX_TEXT = 16_384
 _MAX_ITEMS = 100
 _MAX_DEPTH = 8
+_REMEMBERED = 1024
+"""Texts and names whose verdict is remembered: lines of a service say the same words again."""
+_MAX_REMEMBERED = 128
+"""Longer texts are seldom the same twice."""
 
 _NAMES = (
     "password|passwd|passphrase|secret|token|apikey|authorization|cookie|privatekey|accesskey"
@@ -55,6 +61,8 @@ class Redactor:
 
     def __init__(self) -> None:
         self._known: dict[str, None] = {}
+        # Only what came out as it went in: no secret is kept here.
+        self._clean: set[str] = set()
 
     def learn(self, value: str) -> None:
         """Hide this value from now on, in its usual encodings too; short ones are not learnt."""
@@ -63,6 +71,8 @@ class Redactor:
         encoded = base64.b64encode(value.encode()).decode().rstrip("=")
         forms = (value, json.dumps(value)[1:-1], repr(value)[1:-1], quote(value, safe=""), encoded)
         self._known.update(dict.fromkeys(forms))
+        # A new one: what another thread judges just now by the old values goes into the old set.
+        self._clean = set()
 
     def forget(self) -> None:
         """Forget all values that were learnt."""
@@ -70,24 +80,38 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """Return a text without secrets and control characters, cut where it is endless."""
+        clean = self._clean
+        if text in clean:
+            return text
+        shown = self._without(text)
+        if shown == text and len(text) <= _MAX_REMEMBERED:
+            if len(clean) >= _REMEMBERED:
+                clean.clear()
+            clean.add(text)
+        return shown
+
+    def _without(self, text: str) -> str:
         for value in self._known:
             if value in text:
                 text = text.replace(value, HIDDEN)
         # Cut only now: half of a known value would not be found.
         if len(text) > _MAX_TEXT:
             text = f"{text[:_MAX_TEXT]}… ({len(text)} characters)"
+        # Every form has a capital letter or a sign: an id in hexadecimal digits is none of them.
+        if text.isalnum() and text.islower():
+            return text
         for pattern, replacement in _PATTERNS:
             text = pattern.sub(replacement, text)
         return text.translate(_CONTROLS)
 
     def data(self, value: Any, *, depth: int = 0) -> Any:
         """Return a value as plain JSON types without secrets."""
-        if value is None or isinstance(value, bool | int):
+        if isinstance(value, str):
+            return self.text(value)
+        if value is None or isinstance(value, int):
             return value
         if isinstance(value, float):
             return value if math.isfinite(value) else str(value)
-        if isinstance(value, str):
-            return self.text(value)
         if depth >= _MAX_DEPTH:
             return "…"
         if isinstance(value, Mapping):
@@ -99,15 +123,16 @@ class Redactor:
 
     def _mapping(self, value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
         shown: dict[str, Any] = {}
-        for name, item in list(value.items())[:_MAX_ITEMS]:
-            key = self.text(str(name))
-            hidden = is_secret_name(str(name)) and item not in (None, "")
-            shown[key] = HIDDEN if hidden else self.data(item, depth=depth + 1)
+        for name, item in list(islice(value.items(), _MAX_ITEMS)):
+            text = name if isinstance(name, str) else str(name)
+            hidden = is_secret_name(text) and item not in (None, "")
+            shown[self.text(text)] = HIDDEN if hidden else self.data(item, depth=depth + 1)
         if len(value) > _MAX_ITEMS:
             shown["…"] = f"{len(value)} items"
         return shown
 
 
+@lru_cache(_REMEMBERED)
 def is_secret_name(name: str) -> bool:
     """Tell whether a field of this name holds a secret: `db_password` does, `max_tokens` not."""
     plain = re.sub(r"[^a-z]", "", name.lower())

@@ -10,7 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hxp_enterprise_llm.utilities.redaction import HIDDEN, Redactor, is_secret_name
+from hxp_enterprise_llm.utilities.redaction import (
+    _PATTERNS,
+    HIDDEN,
+    Redactor,
+    is_secret_name,
+)
 
 pytestmark = pytest.mark.feature("UT-06")
 
@@ -105,6 +110,29 @@ def test_short_values_are_not_learnt_and_all_can_be_forgotten() -> None:
     assert redactor.text("abc geheimnis-eins") == f"abc {HIDDEN}"
     redactor.forget()
     assert redactor.text("geheimnis-eins") == "geheimnis-eins"
+
+
+@pytest.mark.parametrize("text", ["0af7651916cd43dd8448eb211c80319c", "edge 1: geheimnis-eins"])
+def test_a_value_is_hidden_from_then_on_where_it_was_shown_before(text: str) -> None:
+    redactor = Redactor()
+    assert [redactor.text(text) for _ in range(2)] == [text, text]
+    redactor.learn(text)
+    assert redactor.text(text) == HIDDEN
+    assert redactor.data({"id": text, text: [text]}) == {"id": HIDDEN, HIDDEN: [HIDDEN]}
+    redactor.forget()
+    assert redactor.text(text) == text
+
+
+@given(st.text(st.characters(codec="utf-8", categories=["Ll", "Nd", "Lo"]), max_size=60))
+def test_a_text_of_small_letters_and_digits_has_no_form_of_a_secret(text: str) -> None:
+    assert not any(pattern.search(text) for pattern, _ in _PATTERNS)
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    redactor = Redactor()
+    for number in range(5000):
+        redactor.text(f"request {number}")
+    assert len(redactor._clean) <= 1024
 
 
 def test_data_becomes_plain_json_of_bounded_size() -> None:
