@@ -74,7 +74,7 @@ def _sight(target: Target, against: list[str] | None, window: str, level: Level)
 
     from hxp_enterprise_llm.configuration.report import Sight
     from hxp_enterprise_llm.configuration.revisions.local import local_revisions
-    from hxp_enterprise_llm.configuration.security.policies import SecurityLevel
+    from hxp_enterprise_llm.schemas.security import SecurityLevel
 
     others, broken = _others(target, against)
     newest_first = asyncio.run(local_revisions(target.state).history(limit=None))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hxp_enterprise_llm.cli.report import Level, ReportForm
-from hxp_enterprise_llm.configuration.security.policies import SecurityLevel
+from hxp_enterprise_llm.schemas.security import SecurityLevel
 from hxp_enterprise_llm.testing.world import World
 
 SECTIONS = [

@@ -15,9 +15,10 @@ import yaml
 from hxp_enterprise_llm.cli import skeleton
 from hxp_enterprise_llm.configuration.schema_validator import SchemaValidator
 from hxp_enterprise_llm.configuration.security.compliance import Facts, Outcome, assess
-from hxp_enterprise_llm.configuration.security.policies import POLICIES, SecurityLevel
+from hxp_enterprise_llm.configuration.security.policies import POLICIES
 from hxp_enterprise_llm.core.exceptions import RefusedError
 from hxp_enterprise_llm.schemas.reference import SCHEMES
+from hxp_enterprise_llm.schemas.security import SecurityLevel
 from hxp_enterprise_llm.testing.matchers import finding, refused
 
 ROOT = Path(__file__).parents[3]

@@ -18,7 +18,7 @@ from hxp_enterprise_llm.configuration.report.page import html
 from hxp_enterprise_llm.configuration.report.risks import risks
 from hxp_enterprise_llm.configuration.report.trends import trends
 from hxp_enterprise_llm.configuration.revisions.base import Revision
-from hxp_enterprise_llm.configuration.security.policies import SecurityLevel
+from hxp_enterprise_llm.schemas.security import SecurityLevel
 
 __all__ = ["Item", "Level", "Report", "Section", "Sight", "html", "report"]
 

@@ -15,7 +15,8 @@ from hxp_enterprise_llm.configuration.secrets.references import AUDIT_FILE
 from hxp_enterprise_llm.configuration.secrets.rotation import ages
 from hxp_enterprise_llm.configuration.secrets.store import SealedStore
 from hxp_enterprise_llm.configuration.security.compliance import Facts, Outcome, assess
-from hxp_enterprise_llm.configuration.security.policies import POLICIES, SecurityLevel
+from hxp_enterprise_llm.configuration.security.policies import POLICIES
+from hxp_enterprise_llm.schemas.security import SecurityLevel
 
 _LOOPBACK = frozenset({"engine"})
 

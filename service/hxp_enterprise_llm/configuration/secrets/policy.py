@@ -4,17 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from enum import StrEnum
 
 from hxp_enterprise_llm.configuration.secrets.cache import CachePolicy
 from hxp_enterprise_llm.configuration.secrets.keyring import ROTATE_EVERY
-
-
-class SecurityLevel(StrEnum):
-    """How much an environment protects."""
-
-    STANDARD = "standard"
-    HIGH = "high"
+from hxp_enterprise_llm.schemas.security import SecurityLevel
 
 
 @dataclass(frozen=True)
@@ -35,10 +28,14 @@ class SecretPolicy:
     durable_reads: bool = False
 
 
+_USUAL = SecretPolicy()
+_STRICT = SecretPolicy(
+    cache=CachePolicy(fresh=30.0, stale=300.0), clear_text=False, durable_reads=True
+)
 POLICIES = {
-    SecurityLevel.STANDARD: SecretPolicy(),
-    SecurityLevel.HIGH: SecretPolicy(
-        cache=CachePolicy(fresh=30.0, stale=300.0), clear_text=False, durable_reads=True
-    ),
+    SecurityLevel.LOW: _USUAL,
+    SecurityLevel.MEDIUM: _USUAL,
+    SecurityLevel.HIGH: _STRICT,
+    SecurityLevel.CRITICAL: _STRICT,
 }
-"""Both seal with AES-256-GCM; there is no weaker cipher to choose."""
+"""All seal with AES-256-GCM; there is no weaker cipher to choose."""

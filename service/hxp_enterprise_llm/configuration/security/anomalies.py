@@ -13,10 +13,8 @@ from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, field_validator
-
 from hxp_enterprise_llm.configuration.audit import AuditEvent, AuditRecord
-from hxp_enterprise_llm.schemas.base import CitadelModel, Seconds
+from hxp_enterprise_llm.schemas.security import Thresholds
 
 ACTION = "security.anomaly"
 _DAY = 86_400.0
@@ -31,57 +29,6 @@ class Kind(StrEnum):
     REFUSALS = "refusals"
     NEW_ACTOR = "new-actor"
     OFF_HOURS = "off-hours"
-
-
-class Thresholds(CitadelModel):
-    """From when on something is unusual."""
-
-    window: Seconds = Field(default=60.0, gt=0, description="Events are counted within this.")
-    burst: int = Field(
-        default=60, ge=2, description="As many events of one actor within the window are a burst,"
-    )
-    burst_factor: float = Field(
-        default=3.0, ge=1, description="if they are also so many times its own usual peak."
-    )
-    refusals: int = Field(
-        default=5, ge=2, description="So many refusals of one actor within the window are unusual."
-    )
-    learning: Seconds = Field(
-        default=7 * _DAY, description="From the log's begin on, nobody is new for so long: 7 days."
-    )
-    forgotten_after: Seconds = Field(
-        default=90 * _DAY, gt=0, description="Who did nothing for so long is new again: 90 days."
-    )
-    zone: str = Field(default="UTC", description="Time zone of the hours, such as Europe/Berlin.")
-    hours: tuple[int, int] = Field(
-        default=(7, 20), description="Usual hours: from the first on, before the second."
-    )
-    weekdays: frozenset[int] = Field(
-        default=frozenset(range(5)), description="Usual days; 0 is Monday."
-    )
-    habit: int = Field(
-        default=3, ge=1, description="On so many other days in the same hour, it is a habit."
-    )
-    quiet: Seconds = Field(
-        default=3_600.0, description="The same about the same actor is told once in so long."
-    )
-    actors: int = Field(default=10_000, ge=1, description="Actors that are remembered at most.")
-
-    @field_validator("zone")
-    @classmethod
-    def _known_zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (KeyError, ValueError, OSError):
-            raise ValueError("write a time zone such as Europe/Berlin") from None
-        return value
-
-    @field_validator("hours")
-    @classmethod
-    def _within_a_day(cls, value: tuple[int, int]) -> tuple[int, int]:
-        if not 0 <= value[0] < value[1] <= 24:
-            raise ValueError("write two hours of 0 to 24, the earlier one first")
-        return value
 
 
 @dataclass(frozen=True)

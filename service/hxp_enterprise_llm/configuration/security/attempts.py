@@ -5,17 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from datetime import datetime, timedelta
 
-from pydantic import Field
-
 from hxp_enterprise_llm.configuration.secrets.keyring import Clock, utc_now
-from hxp_enterprise_llm.schemas.base import CitadelModel, Seconds
-
-
-class AttemptPolicy(CitadelModel):
-    """How many wrong passwords are too many."""
-
-    tries: int = Field(default=10, ge=1, description="Wrong passwords of one account")
-    within: Seconds = Field(default=900.0, gt=0, description="within so long hold it as long.")
+from hxp_enterprise_llm.schemas.security import AttemptPolicy
 
 
 class Attempts:

@@ -4,25 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from enum import StrEnum
 
 from hxp_enterprise_llm.configuration.secrets.policy import POLICIES as SECRET_POLICIES
 from hxp_enterprise_llm.configuration.secrets.policy import SecretPolicy
-from hxp_enterprise_llm.configuration.secrets.policy import SecurityLevel as SecretLevel
 from hxp_enterprise_llm.configuration.security.passwords import PasswordPolicy
 from hxp_enterprise_llm.configuration.security.sessions import SessionPolicy
+from hxp_enterprise_llm.schemas.security import SecurityLevel
 
 KEEP_AUDIT = timedelta(days=90)
 CIPHER = "AES-256-GCM"
-
-
-class SecurityLevel(StrEnum):
-    """How much is protected; the words of `security_level`."""
-
-    LOW = "low"
-    MEDIUM = "medium"
-    HIGH = "high"
-    CRITICAL = "critical"
 
 
 @dataclass(frozen=True)
@@ -46,7 +36,7 @@ class SecurityPolicy:
     level: SecurityLevel
     sessions: SessionPolicy = field(default_factory=SessionPolicy)
     passwords: PasswordPolicy = field(default_factory=PasswordPolicy)
-    secrets: SecretPolicy = field(default_factory=lambda: SECRET_POLICIES[SecretLevel.STANDARD])
+    secrets: SecretPolicy = field(default_factory=lambda: SECRET_POLICIES[SecurityLevel.MEDIUM])
     signed: bool = False
     encrypted: bool = False
     cipher: str = CIPHER
@@ -71,7 +61,7 @@ POLICIES = {
             SecurityLevel.HIGH,
             sessions=SessionPolicy(lifetime=8 * _HOUR, idle=_HOUR / 4, per_principal=5),
             passwords=PasswordPolicy(shortest=14),
-            secrets=SECRET_POLICIES[SecretLevel.HIGH],
+            secrets=SECRET_POLICIES[SecurityLevel.HIGH],
             signed=True,
             encrypted=True,
             tls=True,
@@ -81,7 +71,7 @@ POLICIES = {
             SecurityLevel.CRITICAL,
             sessions=SessionPolicy(lifetime=4 * _HOUR, idle=_HOUR / 6, per_principal=2),
             passwords=PasswordPolicy(shortest=16),
-            secrets=SECRET_POLICIES[SecretLevel.HIGH],
+            secrets=SECRET_POLICIES[SecurityLevel.HIGH],
             signed=True,
             encrypted=True,
             tls=True,

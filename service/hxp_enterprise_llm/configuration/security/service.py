@@ -21,8 +21,8 @@ from hxp_enterprise_llm.configuration.secrets.keyring import Clock, utc_now
 from hxp_enterprise_llm.configuration.secrets.secret import Secret
 from hxp_enterprise_llm.configuration.security.access import Access, AccessRules, Do
 from hxp_enterprise_llm.configuration.security.accounts import Account, Accounts, MemoryAccounts
-from hxp_enterprise_llm.configuration.security.anomalies import Anomaly, Thresholds
-from hxp_enterprise_llm.configuration.security.attempts import AttemptPolicy, Attempts
+from hxp_enterprise_llm.configuration.security.anomalies import Anomaly
+from hxp_enterprise_llm.configuration.security.attempts import Attempts
 from hxp_enterprise_llm.configuration.security.compliance import Facts, Report, assess
 from hxp_enterprise_llm.configuration.security.errors import (
     ForbiddenError,
@@ -31,11 +31,7 @@ from hxp_enterprise_llm.configuration.security.errors import (
     SessionError,
 )
 from hxp_enterprise_llm.configuration.security.passwords import Passwords
-from hxp_enterprise_llm.configuration.security.policies import (
-    POLICIES,
-    SecurityLevel,
-    SecurityPolicy,
-)
+from hxp_enterprise_llm.configuration.security.policies import POLICIES, SecurityPolicy
 from hxp_enterprise_llm.configuration.security.retention import Retention
 from hxp_enterprise_llm.configuration.security.sessions import (
     Opened,
@@ -54,6 +50,7 @@ from hxp_enterprise_llm.schemas.access import (
     PrincipalKind,
 )
 from hxp_enterprise_llm.schemas.base import CitadelModel, Seconds
+from hxp_enterprise_llm.schemas.security import AttemptPolicy, SecurityLevel, Thresholds
 
 if TYPE_CHECKING:
     from hxp_enterprise_llm.core.service import ServiceOptions

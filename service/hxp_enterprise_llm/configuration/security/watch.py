@@ -8,8 +8,9 @@ from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
 
 from hxp_enterprise_llm.configuration.audit import AuditError, AuditLog, AuditRecord, Head
-from hxp_enterprise_llm.configuration.security.anomalies import Anomaly, Detector, Thresholds
+from hxp_enterprise_llm.configuration.security.anomalies import Anomaly, Detector
 from hxp_enterprise_llm.configuration.security.retention import Exported, Retention
+from hxp_enterprise_llm.schemas.security import Thresholds
 
 _PENDING = 100_000
 """Records that wait to be judged; a flood of more is a burst in any case."""

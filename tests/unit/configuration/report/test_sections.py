@@ -30,10 +30,10 @@ from hxp_enterprise_llm.configuration.revisions.memory import MemoryShelf
 from hxp_enterprise_llm.configuration.revisions.store import Revisions
 from hxp_enterprise_llm.configuration.secrets.secret import Secret
 from hxp_enterprise_llm.configuration.secrets.store import SealedStore
-from hxp_enterprise_llm.configuration.security.policies import SecurityLevel
 from hxp_enterprise_llm.core.exceptions import RefusedError, UnreachableError
 from hxp_enterprise_llm.schemas.environment import Environment
 from hxp_enterprise_llm.schemas.hosts import RoleName
+from hxp_enterprise_llm.schemas.security import SecurityLevel
 
 HOSTS = """\
 schema: 1

@@ -31,16 +31,13 @@ from hxp_enterprise_llm.configuration.secrets.errors import (
 )
 from hxp_enterprise_llm.configuration.secrets.keyring import ROTATE_EVERY
 from hxp_enterprise_llm.configuration.secrets.manager import SecretManager
-from hxp_enterprise_llm.configuration.secrets.policy import (
-    POLICIES,
-    SecretPolicy,
-    SecurityLevel,
-)
+from hxp_enterprise_llm.configuration.secrets.policy import POLICIES, SecretPolicy
 from hxp_enterprise_llm.configuration.secrets.rotation import keep_counted
 from hxp_enterprise_llm.configuration.secrets.secret import Secret
 from hxp_enterprise_llm.configuration.secrets.store import SealedStore
 from hxp_enterprise_llm.configuration.secrets.vault.auth import StaticToken
 from hxp_enterprise_llm.configuration.secrets.vault.settings import VaultSettings
+from hxp_enterprise_llm.schemas.security import SecurityLevel
 from hxp_enterprise_llm.testing.matchers import metric
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -288,7 +285,8 @@ async def test_the_metric_of_what_is_due_is_kept_fresh_through_faults() -> None:
 @pytest.mark.feature("CC-04")
 def test_each_security_level_has_its_policy_and_high_is_stricter() -> None:
     assert SecurityLevel("high") is SecurityLevel.HIGH
-    standard, high = POLICIES[SecurityLevel.STANDARD], POLICIES[SecurityLevel.HIGH]
+    assert set(POLICIES) == set(SecurityLevel)
+    standard, high = POLICIES[SecurityLevel.MEDIUM], POLICIES[SecurityLevel.HIGH]
     assert high.rotate_every == standard.rotate_every == timedelta(days=90)
     assert high.cache.stale < standard.cache.stale
     assert high.durable_reads
@@ -314,7 +312,7 @@ async def test_at_level_high_a_read_waits_for_its_audit_record(
 ) -> None:
     synced: list[int] = []
     monkeypatch.setattr("os.fsync", synced.append)
-    for level, expected in ((SecurityLevel.STANDARD, 0), (SecurityLevel.HIGH, 1)):
+    for level, expected in ((SecurityLevel.MEDIUM, 0), (SecurityLevel.HIGH, 1)):
         manager = make(policy=POLICIES[level])
         await manager.set("a", Secret("1"), actor="ann")
         synced.clear()

@@ -13,13 +13,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from hxp_enterprise_llm.configuration.audit import AuditEvent, AuditRecord
-from hxp_enterprise_llm.configuration.security.anomalies import (
-    ACTION,
-    Anomaly,
-    Detector,
-    Kind,
-    Thresholds,
-)
+from hxp_enterprise_llm.configuration.security.anomalies import ACTION, Anomaly, Detector, Kind
+from hxp_enterprise_llm.schemas.security import Thresholds
 
 pytestmark = pytest.mark.feature("CC-06")
 

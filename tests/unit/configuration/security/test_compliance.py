@@ -21,10 +21,11 @@ from hxp_enterprise_llm.configuration.security.compliance import (
     assess,
 )
 from hxp_enterprise_llm.configuration.security.passwords import PasswordPolicy
-from hxp_enterprise_llm.configuration.security.policies import POLICIES, SecurityLevel
+from hxp_enterprise_llm.configuration.security.policies import POLICIES
 from hxp_enterprise_llm.configuration.security.sessions import SessionPolicy
 from hxp_enterprise_llm.configuration.security.signing import Signer
 from hxp_enterprise_llm.schemas.access import Principal
+from hxp_enterprise_llm.schemas.security import SecurityLevel
 
 pytestmark = pytest.mark.feature("CC-06")
 

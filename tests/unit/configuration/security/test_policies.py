@@ -19,8 +19,9 @@ from hxp_enterprise_llm.configuration.secrets.errors import (
 from hxp_enterprise_llm.configuration.secrets.keyring import KeyRing
 from hxp_enterprise_llm.configuration.security import ConfigurationSecurity, SecurityConfig
 from hxp_enterprise_llm.configuration.security.copies import open_copy, seal_copy
-from hxp_enterprise_llm.configuration.security.policies import POLICIES, SecurityLevel
+from hxp_enterprise_llm.configuration.security.policies import POLICIES
 from hxp_enterprise_llm.configuration.snapshot import canonical, revision_of
+from hxp_enterprise_llm.schemas.security import SecurityLevel
 
 pytestmark = pytest.mark.feature("CC-04")
 

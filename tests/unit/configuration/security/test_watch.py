@@ -17,7 +17,7 @@ from hxp_enterprise_llm.configuration.secrets.secret import Secret
 from hxp_enterprise_llm.configuration.security import ConfigurationSecurity, SecurityConfig
 from hxp_enterprise_llm.configuration.security.access import AccessRules, Do
 from hxp_enterprise_llm.configuration.security.accounts import FileAccounts
-from hxp_enterprise_llm.configuration.security.anomalies import ACTION, Anomaly, Kind, Thresholds
+from hxp_enterprise_llm.configuration.security.anomalies import ACTION, Anomaly, Kind
 from hxp_enterprise_llm.configuration.security.compliance import Facts, Outcome
 from hxp_enterprise_llm.configuration.security.errors import (
     ForbiddenError,
@@ -30,6 +30,7 @@ from hxp_enterprise_llm.configuration.security.retention import FolderExports, R
 from hxp_enterprise_llm.configuration.security.watch import Watch
 from hxp_enterprise_llm.core.exceptions import CitadelError
 from hxp_enterprise_llm.schemas.access import Principal, PrincipalKind
+from hxp_enterprise_llm.schemas.security import Thresholds
 from hxp_enterprise_llm.testing import waiting
 from hxp_enterprise_llm.testing.clock import Calendar
 
