@@ -10,6 +10,11 @@ from hxp_enterprise_llm.configuration.phases import ApprovalError, Phase, PhaseE
 from hxp_enterprise_llm.configuration.snapshot import Snapshot
 
 
+def is_same(one: str, other: str) -> bool:
+    """Return whether two names are of one actor: spaces around and capitals tell nobody apart."""
+    return one.strip().casefold() == other.strip().casefold()
+
+
 def require_approval(found: tuple[Change, ...], new: Snapshot[Any]) -> None:
     """Pass where no change is dangerous, or the snapshot says why and who approved it.
 
@@ -28,7 +33,7 @@ def require_approval(found: tuple[Change, ...], new: Snapshot[Any]) -> None:
         missing = "a reason"
     elif not approver:
         missing = "somebody's approval"
-    elif approver.casefold() == new.actor.strip().casefold():
+    elif is_same(approver, new.actor):
         missing = "the approval of somebody else than its actor"
     if missing:
         raise PhaseError(Phase.APPROVE, ApprovalError(dangerous, missing))

@@ -13,6 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from hxp_enterprise_llm.configuration.approval import is_same
 from hxp_enterprise_llm.configuration.revisions.base import Revision
 from hxp_enterprise_llm.configuration.security.access import Access, Do
 from hxp_enterprise_llm.configuration.security.errors import SignatureError
@@ -270,7 +271,11 @@ def _signed(_: SecurityPolicy, facts: Facts, __: datetime) -> _Seen:
 def _approved(_: SecurityPolicy, facts: Facts, __: datetime) -> _Seen:
     if facts.revisions is None:
         return _NOT_SEEN
-    own = [str(one.number) for one in facts.revisions if one.approver == one.actor]
+    own = [
+        str(one.number)
+        for one in facts.revisions
+        if one.approver is not None and is_same(one.approver, one.actor)
+    ]
     mute = [str(one.number) for one in facts.revisions if not one.reason.strip()]
     return not own and not mute, (
         f"{len(facts.revisions)} revisions; approved by their actor: {', '.join(own) or 'none'}; "

@@ -8,17 +8,12 @@ from hxp_enterprise_llm.core.exceptions import CitadelError, FaultDomain, Refuse
 from hxp_enterprise_llm.schemas.problem import Problem, problem, status_of
 
 _STATUS: Mapping[str, int] = {
-    "configuration.precondition-failed": 412,
-    "configuration.precondition-required": 428,
     "revision.unknown": 404,
     "security.login": 401,
     "security.session": 401,
     "service.no-such-route": 404,
-    "service.wrong-method": 405,
-    "service.body-too-large": 413,
-    "service.wrong-media-type": 415,
 }
-"""Statuses that only an HTTP API knows."""
+"""Statuses that neither the ending of a code nor its domain tells."""
 
 
 class UnauthenticatedError(RefusedError):

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response, Security
 from fastapi.security import HTTPBasic
 from starlette.responses import StreamingResponse
 
+from hxp_enterprise_llm.configuration.approval import is_same
 from hxp_enterprise_llm.configuration.diagnostics import KeyPath
 from hxp_enterprise_llm.configuration.phases import ApprovalError
 from hxp_enterprise_llm.configuration.revisions import Revision
 from hxp_enterprise_llm.configuration.security.access import Do, configuration_resource
-from hxp_enterprise_llm.configuration.service.document import Order, Proposal, ServedDocument
+from hxp_enterprise_llm.configuration.service.document import Done, Order, Proposal, ServedDocument
 from hxp_enterprise_llm.configuration.service.door import Call
 from hxp_enterprise_llm.configuration.service.errors import (
     PreconditionFailedError,
@@ -155,10 +156,13 @@ async def apply(
     call.require(Do.APPLY, _resource(key))
     document = parts.documents.or_new(key)
     order = _order(parts, call, document, wanted, Do.APPLY, _base(if_match, if_none_match))
-    await call.began("apply", {"reason": wanted.reason, "base": str(order.base)})
-    done = await parts.documents.apply(document, order, wanted.document)
-    response.headers["etag"] = f'"{done.revision.number}"'
-    return done_view(done, _readable(call, key))
+    return await _changed(
+        call,
+        response,
+        key,
+        {"reason": wanted.reason, "base": str(order.base)},
+        lambda: parts.documents.apply(document, order, wanted.document),
+    )
 
 
 @router.post(_DOCUMENT + "/rollback")
@@ -176,10 +180,13 @@ async def rollback(
     call.require(Do.ROLLBACK, _resource(key))
     document, _ = parts.documents.get(key)
     order = _order(parts, call, document, wanted, Do.ROLLBACK, _base(if_match, None))
-    await call.began("rollback", {"reason": wanted.reason, "to": str(wanted.number)})
-    done = await parts.documents.rollback(document, order, wanted.number)
-    response.headers["etag"] = f'"{done.revision.number}"'
-    return done_view(done, _readable(call, key))
+    return await _changed(
+        call,
+        response,
+        key,
+        {"reason": wanted.reason, "to": str(wanted.number)},
+        lambda: parts.documents.rollback(document, order, wanted.number),
+    )
 
 
 @router.post(_DOCUMENT + "/approvals")
@@ -378,6 +385,20 @@ def _last(event: str | None) -> int | None:
     return int(event)
 
 
+async def _changed(
+    call: Call,
+    response: Response,
+    key: DocumentKey,
+    detail: dict[str, str],
+    change: Callable[[], Awaitable[Done]],
+) -> Applied:
+    """Put on record that a change begins, make it, and say what came of it."""
+    await call.began(call.action, detail)
+    done = await change()
+    response.headers["etag"] = f'"{done.revision.number}"'
+    return done_view(done, _readable(call, key))
+
+
 def _order(
     parts: Parts,
     call: Call,
@@ -397,7 +418,7 @@ def _order(
                 raise ApprovalError(grave, "somebody's approval")
             return None
         approver = parts.approvals.check(wanted.approval, key, proposal)
-        if approver == call.principal.id:
+        if is_same(approver, call.principal.id):
             raise ApprovalError(grave or proposal.changes, "somebody else's approval")
         access = parts.door.access
         for change in grave:

@@ -128,6 +128,8 @@ async def test_nobody_approves_their_own_change(good: Facts) -> None:
     own = finding(replace(good, revisions=(replace(made, approver="ada"),)), "S402")
     assert own.outcome is Outcome.FAIL
     assert "approved by their actor: 2" in own.evidence
+    spelled = finding(replace(good, revisions=(replace(made, approver=" Ada "),)), "S402")
+    assert "approved by their actor: 2" in spelled.evidence
     mute = finding(replace(good, revisions=(replace(made, reason=" "),)), "S402")
     assert "without a reason: 2" in mute.evidence
 
