@@ -320,7 +320,7 @@ async def test_the_replaced_key_and_an_unknown_one_sign_nothing_more(tmp_path: P
             await service.apply(GATEWAY)  # the second finds it there
     shelf = FileBackend(tmp_path / "revisions").shelf(DocumentKey("gateway", "main"))
     for forger in (old, Signer.new()):
-        forged = await Revisions(shelf, signer=AnySigner(forger)).append(
+        forged = await Revisions(shelf, of="test/gateway/main", signer=AnySigner(forger)).append(
             with_body(6000), actor="eve", reason="forged"
         )
         async with ServiceUnderTest(tmp_path, signer=new) as service:

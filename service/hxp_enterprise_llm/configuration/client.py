@@ -357,6 +357,8 @@ def _revision(body: bytes, asked: tuple[str, str]) -> Revision:
         raise _untrusted("is not of the form that the service gives") from None
     if (view.kind, view.name) != asked:
         raise _untrusted(f"is about {view.kind}/{view.name}, and {'/'.join(asked)} was asked for")
+    if view.revision.version > 1 and not view.revision.of.endswith(f"/{'/'.join(asked)}"):
+        raise _untrusted(f"is a revision of {view.revision.of}, not of {'/'.join(asked)}")
     if not view.complete:
         raise _untrusted("leaves keys out: its reader may not see them all")
     said = view.revision.model_dump(mode="json")

@@ -165,8 +165,12 @@ class RevisionView(CitadelModel):
     reason: str = Field(description="Why.")
     approver: str | None = Field(default=None, description="Who approved it.")
     parent: Digest = Field(description="Hash of the revision before it.")
-    hash: Digest = Field(description="SHA-256 of all of the above, and of `source`.")
+    hash: Digest = Field(
+        description="SHA-256 of all of the above, of `source`, and of what `version` adds."
+    )
     signature: str | None = Field(default=None, description="Of the hash: `ed25519:KEY:BASE64`.")
+    version: int = Field(default=1, ge=1, description="What the hash covers; 2 adds `of`.")
+    of: str = Field(default="", description="What it was applied to: `ENVIRONMENT/KIND/NAME`.")
 
 
 class DocumentView(CitadelModel):

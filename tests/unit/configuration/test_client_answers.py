@@ -55,7 +55,10 @@ class Server:
 
 
 async def revisions(*values: int) -> list[Revision]:
-    store = Revisions(MemoryShelf(), now=lambda: datetime(2026, 11, 21, tzinfo=UTC))
+    def now() -> datetime:
+        return datetime(2026, 11, 21, tzinfo=UTC)
+
+    store = Revisions(MemoryShelf(), of="production/small/main", now=now)
     return [await store.append({"n": n}, actor="ann", reason="x") for n in values]
 
 
@@ -76,6 +79,13 @@ async def test_a_revision_of_another_document_is_refused(
     asked = client(Server(answer(one, kind, name)), tmp_path / "x.json")
     with pytest.raises(UntrustedRevisionError, match=f"{kind}/{name}, and small/main was asked"):
         await asked.load()
+
+
+async def test_a_revision_that_was_applied_to_another_document_is_refused(tmp_path: Path) -> None:
+    store = Revisions(MemoryShelf(), of="production/small/other")
+    one = await store.append({"n": 1}, actor="ann", reason="x")
+    with pytest.raises(UntrustedRevisionError, match="of production/small/other, not of small/m"):
+        await client(Server(answer(one)), tmp_path / "x.json").load()
 
 
 async def test_another_revision_of_the_same_number_is_refused(tmp_path: Path) -> None:

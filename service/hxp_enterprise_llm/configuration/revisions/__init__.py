@@ -11,6 +11,7 @@ from hxp_enterprise_llm.configuration.revisions.base import (
     Signer,
     TamperedRevisionError,
     UnknownRevisionError,
+    identity,
 )
 from hxp_enterprise_llm.configuration.revisions.files import FileShelf
 from hxp_enterprise_llm.configuration.revisions.memory import MemoryShelf
@@ -30,4 +31,5 @@ __all__ = [
     "Signer",
     "TamperedRevisionError",
     "UnknownRevisionError",
+    "identity",
 ]

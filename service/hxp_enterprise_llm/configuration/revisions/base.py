@@ -12,6 +12,13 @@ from hxp_enterprise_llm.core.exceptions import CitadelError, ExitCode, FaultDoma
 
 START = "0" * 64
 """The parent of the first revision."""
+VERSION = 2
+"""Of what is hashed: 2 binds what a revision is of; 1, which did not, is still read."""
+
+
+def identity(environment: str, kind: str, name: str) -> str:
+    """Return what the revisions of one document are of: `production/gateway/main`."""
+    return f"{environment}/{kind}/{name}"
 
 
 @dataclass(frozen=True)
@@ -26,10 +33,12 @@ class Revision:
         reason: Why.
         approver: Who approved it, for dangerous changes.
         parent: Hash of the revision before it.
-        hash: SHA-256 of all of the above, and of `source`.
+        hash: SHA-256 of all of the above, of `source`, and of what `version` adds.
         signature: Of the hash, where the store signs.
         text: The document as canonical JSON: defaults filled in, secrets as references.
         source: Text of the file that said so; empty where it came from elsewhere.
+        version: What the hash covers: 1 is all of the above, 2 also itself and `of`.
+        of: Whose configuration: `identity()`, so that no other document's store takes it.
     """
 
     number: int
@@ -43,6 +52,8 @@ class Revision:
     signature: str | None
     text: bytes = field(repr=False)
     source: str = field(default="", repr=False)
+    version: int = 1
+    of: str = ""
 
     @property
     def document(self) -> dict[str, Any]:
@@ -59,7 +70,7 @@ class Revision:
 
     def digest(self) -> str:
         """Return the hash that the revision must have."""
-        said = {
+        said: dict[str, Any] = {
             "number": self.number,
             "id": self.id,
             "made_at": self.made_at.isoformat(),
@@ -69,6 +80,8 @@ class Revision:
             "parent": self.parent,
             "source": self.source,
         }
+        if self.version > 1:
+            said |= {"version": self.version, "of": self.of}
         return hash_of(canonical(said))
 
     def as_data(self) -> dict[str, Any]:
@@ -83,6 +96,8 @@ class Revision:
             "parent": self.parent,
             "hash": self.hash,
             "signature": self.signature,
+            "version": self.version,
+            "of": self.of,
         }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from hxp_enterprise_llm.configuration.revisions.base import Revision
+from hxp_enterprise_llm.configuration.revisions.base import Revision, identity
 from hxp_enterprise_llm.configuration.revisions.files import FileShelf
 from hxp_enterprise_llm.configuration.revisions.store import Revisions
 from hxp_enterprise_llm.configuration.snapshot import document_of, revision_of
@@ -32,7 +32,8 @@ def local_revisions(state: Path) -> Revisions:
     Args:
         state: Its state folder, `.citadel/NAME`.
     """
-    return Revisions(FileShelf(state / "revisions"))
+    of = identity(state.name, "environment", state.name)
+    return Revisions(FileShelf(state / "revisions"), of=of)
 
 
 async def keep(applied: Applied, state: Path, *, actor: str, reason: str) -> Revision | None:

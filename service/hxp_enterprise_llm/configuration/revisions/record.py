@@ -9,7 +9,9 @@ from typing import Any
 
 from hxp_enterprise_llm.configuration.revisions.base import (
     START,
+    VERSION,
     Revision,
+    RevisionError,
     Signer,
     TamperedRevisionError,
 )
@@ -22,7 +24,9 @@ def encoded(revision: Revision) -> bytes:
     return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def decoded(number: int, record: bytes, where: str, signer: Signer | None) -> Revision:
+def decoded(
+    number: int, record: bytes, where: str, signer: Signer | None, of: str | None = None
+) -> Revision:
     """Return the revision of a record.
 
     Args:
@@ -30,17 +34,28 @@ def decoded(number: int, record: bytes, where: str, signer: Signer | None) -> Re
         record: Its text.
         where: The shelf, for errors.
         signer: Must have signed it; None asks for no signature.
+        of: What it must be of; None takes any. Revisions of version 1 do not say.
 
     Raises:
-        TamperedRevisionError: It is not what was stored.
+        TamperedRevisionError: It is not what was stored, or was stored for something else.
+        RevisionError: It is of a version that is not known.
     """
     try:
         revision = _parsed(json.loads(record))
     except (ValueError, KeyError, TypeError):
         raise TamperedRevisionError(number, where, "cannot be read") from None
+    if revision.version not in range(1, VERSION + 1):
+        raise RevisionError(
+            f"revision {number} of {where} is of version {revision.version}; "
+            f"this citadel knows 1 to {VERSION}",
+            next_step="Use the version of citadel that wrote it, or a newer one.",
+        )
     same = (revision.number, revision.id) == (number, hash_of(revision.text))
     if not same or revision.hash != revision.digest():
         raise TamperedRevisionError(number, where, "was changed after it was stored")
+    if of is not None and revision.version > 1 and revision.of != of:
+        why = f"is of {revision.of or 'nothing named'}, and this is the store of {of or 'none'}"
+        raise TamperedRevisionError(number, where, why)
     if signer is not None and not _signed(revision, signer):
         raise TamperedRevisionError(number, where, "bears no signature that is trusted")
     return revision
@@ -57,6 +72,9 @@ def linked(revision: Revision, before: Revision | None, where: str) -> Revision:
         raise TamperedRevisionError(after + 1, where, "is missing")
     if revision.parent != (before.hash if before is not None else START):
         raise TamperedRevisionError(revision.number, where, "does not follow the one before it")
+    if before is not None and revision.version < before.version:
+        # Whoever moves an old revision in would have it pass without saying what it is of.
+        raise TamperedRevisionError(revision.number, where, "is of an older version than before it")
     return revision
 
 
@@ -85,4 +103,6 @@ def _parsed(said: dict[str, Any]) -> Revision:
         signature=said["signature"],
         text=canonical(said["document"]),
         source=str(said["source"]),
+        version=int(said.get("version", 1)),
+        of=str(said.get("of", "")),
     )

@@ -9,6 +9,7 @@ from typing import Any
 from hxp_enterprise_llm.configuration.revisions.archive import packed, unpacked
 from hxp_enterprise_llm.configuration.revisions.base import (
     START,
+    VERSION,
     Head,
     Revision,
     RevisionError,
@@ -26,6 +27,8 @@ class Revisions:
 
     Args:
         shelf: Where the records lie.
+        of: What they are revisions of: `identity()`. Each is bound to it by its hash; those that
+            say another are refused.
         signer: Signs each revision, and must have signed those that are read; None signs none.
         now: The wall clock.
     """
@@ -34,10 +37,11 @@ class Revisions:
         self,
         shelf: Shelf,
         *,
+        of: str = "",
         signer: Signer | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(tz=UTC),
     ) -> None:
-        self.shelf, self._signer, self._now = shelf, signer, now
+        self.shelf, self.of, self._signer, self._now = shelf, of, signer, now
 
     async def append(
         self,
@@ -69,6 +73,8 @@ class Revisions:
                 signature=None,
                 text=text,
                 source=source,
+                version=VERSION,
+                of=self.of,
             )
             new = signed(new, self._signer)
             if await self.shelf.add({new.number: encoded(new)}):
@@ -169,7 +175,7 @@ class Revisions:
     def _linked(self, records: Mapping[int, bytes], where: str, first: int = 1) -> list[Revision]:
         chain: list[Revision] = []
         for number in sorted(records):
-            revision = decoded(number, records[number], where, self._signer)
+            revision = decoded(number, records[number], where, self._signer, self.of)
             if chain or first <= 1:
                 linked(revision, chain[-1] if chain else None, where)
             elif number != first:
@@ -178,7 +184,7 @@ class Revisions:
         return chain
 
     def _decoded(self, number: int, record: bytes) -> Revision:
-        return decoded(number, record, self.shelf.name, self._signer)
+        return decoded(number, record, self.shelf.name, self._signer, self.of)
 
 
 def _text(document: Mapping[str, Any]) -> bytes:

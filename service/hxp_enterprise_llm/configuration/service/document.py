@@ -13,7 +13,7 @@ from hxp_enterprise_llm.configuration.candidate import Candidates
 from hxp_enterprise_llm.configuration.diff import Change, between
 from hxp_enterprise_llm.configuration.manager import ConfigurationManager
 from hxp_enterprise_llm.configuration.phases import Outcome, PhaseError, ReloadError
-from hxp_enterprise_llm.configuration.revisions import Revision, Revisions, Shelf, Signer
+from hxp_enterprise_llm.configuration.revisions import Revision, Revisions, Shelf, Signer, identity
 from hxp_enterprise_llm.configuration.series import ConfigurationMetrics
 from hxp_enterprise_llm.configuration.service.errors import (
     PreconditionFailedError,
@@ -121,6 +121,7 @@ class ServedDocument:
         key: Its kind and name.
         kind: What it must be.
         shelf: Where its revisions lie.
+        environment: Whose document it is: revisions are bound to it.
         signer: Signs them.
         metrics: What the manager counts with.
         logger: Where events go.
@@ -133,6 +134,7 @@ class ServedDocument:
         kind: Kind,
         shelf: Shelf,
         *,
+        environment: str,
         signer: Signer | None,
         metrics: ConfigurationMetrics,
         logger: Logger,
@@ -140,7 +142,8 @@ class ServedDocument:
     ) -> None:
         self.key, self.kind = key, kind
         self._step = OneStep(shelf)
-        self.revisions = Revisions(self._step, signer=signer, now=now)
+        of = identity(environment, key.kind, key.name)
+        self.revisions = Revisions(self._step, of=of, signer=signer, now=now)
         self._source = MemorySource(str(key))
         self._candidates: Candidates[Any] = Candidates(
             kind.model, Path(str(key)), None, kind.judge, None, _TIMEOUT

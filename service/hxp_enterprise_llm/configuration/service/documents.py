@@ -28,6 +28,7 @@ class Documents:
     Args:
         backend: Where revisions lie.
         kinds: Kinds that are served.
+        environment: Whose documents they are.
         most: How many documents there may be.
         told: Called with each revision that comes into force here.
         failed: Told of a document whose newest revision cannot be used here.
@@ -42,6 +43,7 @@ class Documents:
         backend: Backend,
         kinds: Mapping[str, Kind],
         *,
+        environment: str,
         most: int,
         told: Told,
         failed: Callable[[DocumentKey, CitadelError], None],
@@ -51,7 +53,7 @@ class Documents:
         now: Callable[[], datetime],
     ) -> None:
         self.kinds, self._backend, self._most = kinds, backend, most
-        self._told, self._failed = told, failed
+        self._environment, self._told, self._failed = environment, told, failed
         self._signer, self._metrics, self._log, self._now = signer, metrics, logger, now
         self._documents: dict[DocumentKey, ServedDocument] = {}
         self._unverified: set[DocumentKey] = set()
@@ -95,6 +97,7 @@ class Documents:
             key,
             kind,
             self._backend.shelf(key),
+            environment=self._environment,
             signer=self._signer.of(key) if self._signer is not None else None,
             metrics=self._metrics,
             logger=self._log,

@@ -205,6 +205,7 @@ class ConfigurationService(BaseInfrastructureService[ConfigurationServiceConfig]
         documents = Documents(
             self._backend,
             self._known,
+            environment=self.config.environment,
             most=self.config.limits.max_documents,
             told=told,
             failed=self._refused,

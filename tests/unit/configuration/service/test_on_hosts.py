@@ -24,7 +24,8 @@ from hxp_enterprise_llm.utilities.logging import get_logger
 async def main():
     key = DocumentKey("monitoring", "watcher")
     document = ServedDocument(key, kinds()["monitoring"], MemoryShelf(), signer=None,
-        metrics=ConfigurationMetrics(), logger=get_logger("x"), now=lambda: None)
+        environment="test", metrics=ConfigurationMetrics(), logger=get_logger("x"),
+        now=lambda: None)
     said = {"service_name": "watcher", "service_version": "1.0.0", "service_type": "monitoring",
             "environment": "test", "resources": {"memory_mb": 1, "cpu_cores": 1}}
     await document.propose(said)

@@ -48,6 +48,7 @@ def served(shelf: MemoryShelf) -> ServedDocument:
         MAIN,
         kinds()["gateway"],
         shelf,
+        environment="test",
         signer=None,
         metrics=ConfigurationMetrics(),
         logger=get_logger("test"),
@@ -125,7 +126,7 @@ async def test_one_document_too_many_does_not_keep_the_others_from_being_followe
     backend = FileBackend(tmp_path)
     names = [DocumentKey("gateway", name) for name in ("a", "b", "c")]
     for key in names:
-        await Revisions(backend.shelf(key)).append(
+        await Revisions(backend.shelf(key), of=f"test/{key}").append(
             kinds()["gateway"].model.model_validate(GATEWAY).model_dump(mode="json"),
             actor="ann",
             reason="x",
@@ -134,6 +135,7 @@ async def test_one_document_too_many_does_not_keep_the_others_from_being_followe
     documents = Documents(
         backend,
         kinds(),
+        environment="test",
         most=2,
         told=lambda *_: None,
         failed=lambda key, error: failed.append((key, error.message)),
