@@ -19,6 +19,7 @@ from hxp_enterprise_llm.core.exceptions import CitadelError, ExitCode, RefusedEr
 
 if TYPE_CHECKING:
     from hxp_enterprise_llm.configuration.migration.files import FileMigrator, FilePlan
+    from hxp_enterprise_llm.configuration.migration.journal import Migration
 
 
 def migrate(
@@ -56,8 +57,7 @@ def migrate(
         typer.echo(_told(plan, check=check), stream)
     if changed and not (check or dry_run):
         _ask(changed, yes=yes)
-        for plan in changed:
-            migrator.apply(plan, actor=_actor())
+        migrator.apply_all(changed, actor=_actor())
     if output is Output.JSON:
         print_json([_document(plan, written=not (check or dry_run)) for plan in plans])
     return ExitCode.CHANGES if check and changed else ExitCode.OK
@@ -132,25 +132,34 @@ def _history(migrator: FileMigrator, output: Output) -> int:
 
     found = migrator.history()
     if output is Output.JSON:
-        print_json(
-            [
-                {"at": item.at.isoformat(), "actor": item.event.actor}
-                | {"file": item.event.resource, **item.event.detail}
-                for item in found
-            ]
-        )
+        print_json([_entry(item) for item in found])
         return ExitCode.OK
     rows = [
         (
             f"{item.at:%Y-%m-%d %H:%M:%S}",
-            shown(Path(item.event.resource)),
-            f"{item.event.detail['from']} → {item.event.detail['to']}",
-            item.event.actor,
+            shown(item.file),
+            f"{item.before} → {item.after}",
+            item.actor,
+            item.outcome,
+            shown(item.old),
         )
         for item in found
     ]
     if rows:
-        print_table(("migrated (UTC)", "file", "version", "by"), rows)
+        print_table(("migrated (UTC)", "file", "version", "by", "outcome", "text of before"), rows)
     else:
         typer.echo("nothing was migrated yet")
     return ExitCode.OK
+
+
+def _entry(item: Migration) -> dict[str, Any]:
+    return {
+        "at": item.at.isoformat(),
+        "actor": item.actor,
+        "file": str(item.file),
+        "from": item.before,
+        "to": item.after,
+        "lost": list(item.lost),
+        "before": str(item.old),
+        "outcome": item.outcome.value,
+    }

@@ -80,7 +80,8 @@ def read_document(path: Path, limits: Limits = LIMITS) -> Document:
     try:
         content = _content(document, limits)
         if content is not None:
-            parser_of(path)(document, content.decode(), limits)
+            # Editors of Windows put a byte order mark before the text.
+            parser_of(path)(document, content.decode("utf-8-sig"), limits)
     except UnicodeDecodeError:
         document.refuse("the file is not UTF-8 text.", "Save it as UTF-8.", start)
     except OSError as error:

@@ -65,7 +65,9 @@ def test_up_and_down_and_the_history_of_both(world: World, old: Path) -> None:
     assert plan["written"] is True
     assert old.read_text() == OLD
     up, down = world.document("config", "migrate", "--history")
-    assert (up["from"], up["to"], down["from"], down["to"]) == ("0", "1", "1", "0")
+    assert (up["from"], up["to"], down["from"], down["to"]) == (0, 1, 1, 0)
+    assert (up["outcome"], down["outcome"], up["lost"]) == ("ok", "ok", [])
+    assert Path(up["before"]).read_text() == OLD
     assert up["actor"] == f"person:{getpass.getuser()}"
     assert up["file"].endswith("old.yaml")
     lines = world.citadel("config", "migrate", "--history").splitlines()

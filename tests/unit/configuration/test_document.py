@@ -84,3 +84,17 @@ def test_an_alias_bomb_is_refused(write: Write) -> None:
 def test_an_empty_file_is_an_empty_document(write: Write) -> None:
     document = read_document(write("a.yaml", "# nothing yet\n"))
     assert (document.data, document.problems) == ({}, [])
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("a.yaml", "a: 1\r\n"), ("a.json", '{"a": 1}'), ("a.toml", "a = 1\r\n"), ("a.ini", "a = 1")],
+)
+def test_a_byte_order_mark_before_the_text_is_no_part_of_it(
+    name: str, text: str, tmp_path: Path
+) -> None:
+    file = tmp_path / name
+    file.write_bytes(b"\xef\xbb\xbf" + text.encode())
+    document = read_document(file)
+    assert (document.data, document.problems) == ({"a": 1}, [])
+    assert document.places["a",].line == 1

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hxp_enterprise_llm.configuration.audit import AuditEvent, AuditLog, AuditRecord
 from hxp_enterprise_llm.configuration.diagnostics import InvalidDocumentError, dotted, shown
-from hxp_enterprise_llm.configuration.document import LIMITS, Document, read_document
+from hxp_enterprise_llm.configuration.document import Document, read_document
+from hxp_enterprise_llm.configuration.migration.journal import Journal, Migration, Rewrite
 from hxp_enterprise_llm.configuration.migration.migrator import ConfigurationMigrator
 from hxp_enterprise_llm.configuration.migration.versions import (
     KEY,
@@ -17,9 +17,7 @@ from hxp_enterprise_llm.configuration.migration.versions import (
     version_of,
 )
 from hxp_enterprise_llm.configuration.sources.files import chain
-from hxp_enterprise_llm.utilities.files import write_atomic
 
-ACTION = "configuration.migrate"
 _YAML = (".yaml", ".yml")
 
 
@@ -32,12 +30,14 @@ class FilePlan:
         migrated: Its document as the wanted version says it.
         old: Its text.
         new: The text that it gets.
+        below: How many files it extends, those included that they extend.
     """
 
     path: Path
     migrated: Migrated
     old: str
     new: str
+    below: int = 0
 
     @property
     def changed(self) -> bool:
@@ -61,15 +61,15 @@ class FilePlan:
 
 
 class FileMigrator:
-    """Migrates files, and notes each migration in a log that shows tampering.
+    """Migrates files, and notes each migration before and after.
 
     Args:
-        folder: Where the log lies, and each text as it was before; made with the first migration.
+        folder: Where the journal lies, and each text as it was before.
         migrator: Knows the versions.
     """
 
     def __init__(self, folder: Path, migrator: ConfigurationMigrator | None = None) -> None:
-        self.folder = folder
+        self.journal = Journal(folder)
         self.migrator = migrator or ConfigurationMigrator()
 
     def plan(self, path: Path, to: int | None = None) -> FilePlan:
@@ -85,66 +85,76 @@ class FileMigrator:
         document = read_document(path)
         if document.problems:
             raise InvalidDocumentError(document.problems)
-        text = path.read_text()
+        # Bytes: a text that is read loses its line ends.
+        text = path.read_bytes().decode()
         if _version(document) is None:
             current = self.migrator.current
             return FilePlan(path, Migrated(document.data, current, current), text, text)
         migrated = self.migrator.migrate(document.data, to, where=shown(path))
-        plan = FilePlan(path, migrated, text, text)
+        plan = FilePlan(path, migrated, text, text, _below(document))
         if not plan.changed:
             return plan
-        return FilePlan(path, migrated, text, self._text(path, text, document.data, migrated))
+        new = self._text(path, text, document.data, migrated)
+        return FilePlan(path, migrated, text, new, plan.below)
 
     def apply(self, plan: FilePlan, *, actor: str) -> None:
         """Write a file as planned; its text of before is kept.
 
         Raises:
-            MigrationError: The file was changed since the plan was made.
+            MigrationError: The file was changed since the plan was made, or cannot be written; it
+                is as it was.
+            AuditError: The journal cannot be written; nothing was changed.
         """
-        if plan.path.read_text() != plan.old:
+        old, new = plan.old.encode(), plan.new.encode()
+        if plan.path.read_bytes() != old:
             raise MigrationError(
                 f"{shown(plan.path)} was changed in the meantime", next_step="Migrate again."
             )
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        before, after = (_digest(text) for text in (plan.old, plan.new))
-        write_atomic(self.folder / f"{before}.yaml", plan.old, mode=0o600)
-        # Through a link: the rename would put a file in its place.
-        target = plan.path.resolve()
-        write_atomic(target, plan.new, mode=target.stat().st_mode & 0o777)
         migrated = plan.migrated
         detail = {
             "from": str(migrated.before),
             "to": str(migrated.version),
-            "before": before,
-            "after": after,
             "lost": " ".join(dotted(path) for path in migrated.lost),
         }
-        event = AuditEvent(actor, ACTION, str(plan.path), "ok", detail)
-        self._log().append(event, durable=True)
+        try:
+            self.journal.rewrite(Rewrite(plan.path, old, new, detail), actor)
+        except OSError as error:
+            raise MigrationError(
+                f"{shown(plan.path)} is as it was: {shown(Path(error.filename or plan.path))}: "
+                f"{error.strerror}",
+                next_step="Make room, or mend permissions, and migrate again.",
+            ) from None
 
-    def history(self) -> tuple[AuditRecord, ...]:
+    def apply_all(self, plans: Iterable[FilePlan], *, actor: str) -> None:
+        """Write files as planned.
+
+        Those that extend others come first: if this is killed, a file that says no version by
+        itself is still seen as what it is, and the next migration goes on.
+
+        Raises:
+            MigrationError: As `apply`; files before it are migrated.
+            AuditError: As `apply`.
+        """
+        for plan in sorted(plans, key=lambda plan: -plan.below):
+            self.apply(plan, actor=actor)
+
+    def history(self) -> tuple[Migration, ...]:
         """Return all migrations, the oldest first.
 
         Raises:
-            AuditError: The log was changed.
+            AuditError: The journal was changed.
         """
-        return tuple(self._log().records())
-
-    def _log(self) -> AuditLog:
-        return AuditLog(self.folder / "history.jsonl")
+        return self.journal.history()
 
     def _text(self, path: Path, text: str, data: dict[str, object], migrated: Migrated) -> str:
         if path.suffix not in _YAML:
             raise MigrationError(
                 f"{shown(path)} is not YAML", next_step="Write it as YAML; others are only read."
             )
-        from hxp_enterprise_llm.configuration.migration.rewrite import rewritten
-        from hxp_enterprise_llm.configuration.sources.yaml_form import parse_yaml
+        from hxp_enterprise_llm.configuration.migration.rewrite import rewritten, said
 
         new = rewritten(text, data, migrated.data)
-        read = Document(path)
-        parse_yaml(read, new, LIMITS)
-        if read.problems or read.data != migrated.data:
+        if said(new) != migrated.data:
             raise MigrationError(
                 f"{shown(path)} cannot be rewritten without harm",
                 next_step="Write out its anchors and aliases, and migrate again.",
@@ -170,5 +180,5 @@ def _version(document: Document) -> int | None:
     return version if version_of(known) == version else None
 
 
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def _below(document: Document) -> int:
+    return len(chain(document.path).lower) if "extends" in document.data else 0

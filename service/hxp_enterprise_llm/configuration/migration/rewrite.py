@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Mapping
-from difflib import SequenceMatcher
+from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -13,7 +13,11 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.nodes import ScalarNode
 from ruamel.yaml.representer import RoundTripRepresenter
 
-_COMMENTED = re.compile(r"(.*?\S)( +)(#.*)")
+from hxp_enterprise_llm.configuration.document import LIMITS, Document
+from hxp_enterprise_llm.configuration.migration.lines import carried, plain_ends, with_ends
+from hxp_enterprise_llm.configuration.sources.yaml_form import parse_yaml
+
+_MARK = "\ufeff"
 _DASH_BELOW_KEY = re.compile(r"^( *)[^\s#-][^\n]*:[ ]*(?:#[^\n]*)?\n\1- ", re.MULTILINE)
 
 
@@ -30,11 +34,32 @@ _Representer.add_representer(type(None), _Representer.none)
 def rewritten(text: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     """Return a text that says `new`; what is the same in both stays as it is written.
 
+    Comments, order, quotes, anchors, blank lines, line ends and a byte order mark stay.
+
     Args:
         text: A YAML text.
         old: What it says.
         new: What it shall say.
     """
+    mark = _MARK if text.startswith(_MARK) else ""
+    text = text.removeprefix(_MARK)
+    plain = plain_ends(text)
+    dumped, changed = _dumped(plain, old, old), _dumped(plain, old, new)
+    made = carried(text, dumped, changed)
+    if said(made) != new:
+        # Lines of two ways of indenting do not go together: the dumper's alone then.
+        made = with_ends(carried(plain, plain, changed), text)
+    return mark + made
+
+
+def said(text: str) -> dict[str, Any] | None:
+    """Return what a YAML text says; None when it cannot be read."""
+    read = Document(Path())
+    parse_yaml(read, text, LIMITS)
+    return None if read.problems else read.data
+
+
+def _dumped(text: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     yaml = YAML()
     yaml.Representer = _Representer
     yaml.preserve_quotes = True
@@ -46,22 +71,7 @@ def rewritten(text: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     _change(document, old, new)
     out = io.StringIO()
     yaml.dump(document, out)
-    return _with_gaps(text, out.getvalue())
-
-
-def _with_gaps(text: str, new: str) -> str:
-    """Return the new text with as many blanks before each comment as there were before."""
-    old_lines, lines = text.split("\n"), new.split("\n")
-    matcher = SequenceMatcher(None, old_lines, lines, autojunk=False)
-    for tag, start, end, first, last in matcher.get_opcodes():
-        if tag != "replace" or end - start != last - first:
-            continue
-        for index in range(end - start):
-            before = _COMMENTED.fullmatch(old_lines[start + index])
-            after = _COMMENTED.fullmatch(lines[first + index])
-            if before and after and before[3] == after[3]:
-                lines[first + index] = f"{after[1]}{before[2]}{after[3]}"
-    return "\n".join(lines)
+    return out.getvalue()
 
 
 def _change(document: CommentedMap, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import re
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
@@ -27,7 +29,7 @@ from hxp_enterprise_llm.configuration.migration import (
 )
 from hxp_enterprise_llm.configuration.migration.files import FileMigrator
 from hxp_enterprise_llm.configuration.migration.migrator import leaves
-from hxp_enterprise_llm.configuration.migration.rewrite import rewritten
+from hxp_enterprise_llm.configuration.migration.rewrite import rewritten, said
 from hxp_enterprise_llm.configuration.migration.steps import STEPS
 from hxp_enterprise_llm.configuration.migration.versions import SECTIONS
 from hxp_enterprise_llm.configuration.phases import Phase, ReloadError
@@ -77,8 +79,9 @@ def test_every_old_file_is_known_and_brought_to_the_newest_version(
     assert plan.migrated.before == int(path.parent.name)
     assert plan.migrated.version == CURRENT
     assert plan.migrated.lost == ()
-    assert yaml.safe_load(plan.new) == plan.migrated.data
-    assert version_of(yaml.safe_load(plan.new)) == CURRENT
+    written = said(plan.new.removeprefix("\ufeff"))
+    assert written == plan.migrated.data
+    assert version_of(written) == CURRENT
 
 
 @pytest.mark.feature("CM-01")
@@ -88,9 +91,9 @@ def test_up_and_down_gives_an_old_file_back_to_the_byte(
 ) -> None:
     up = migrator.plan(path)
     newer = tmp_path / "newer.yaml"
-    newer.write_text(up.new)
+    newer.write_bytes(up.new.encode())
     down = migrator.plan(newer, int(path.parent.name))
-    assert down.new == path.read_text()
+    assert down.new.encode() == path.read_bytes()
     assert down.migrated.lost == ()
 
 
@@ -152,6 +155,70 @@ def test_comments_and_order_survive_up_and_down_in_any_file(
         line for line in kept[kept.index(lines[0]) :] if "env:" not in line
     ]
     assert rewritten(newer, up.data, data) == text
+
+
+@pytest.mark.feature("CM-01")
+@settings(max_examples=25)
+@given(
+    subsets(DOCUMENTS), st.lists(st.sampled_from(["\n", "\r\n", "\r"]), min_size=1), st.booleans()
+)
+def test_line_ends_and_a_byte_order_mark_survive_up_and_down_in_any_file(
+    data: dict[str, Any], ends: list[str], marked: bool
+) -> None:
+    lines = yaml.safe_dump(data, sort_keys=False, indent=3).splitlines()
+    mark = "\ufeff" if marked else ""
+    text = mark + "".join(f"{line}{ends[n % len(ends)]}" for n, line in enumerate(lines))
+    up = ConfigurationMigrator().migrate(data)
+    newer = rewritten(text, data, up.data)
+    assert said(newer.removeprefix(mark)) == up.data
+    assert newer.startswith(mark)
+    assert set(re.findall(r"\r\n|\r|\n", newer)) == set(re.findall(r"\r\n|\r|\n", text))
+    assert rewritten(newer, up.data, data) == text
+
+
+@pytest.mark.feature("CM-01")
+def test_the_corpus_has_what_editors_and_people_do_to_files() -> None:
+    windows = (CORPUS / "0" / "windows.yaml").read_bytes()
+    assert windows.startswith(b"\xef\xbb\xbf#")
+    assert windows.count(b"\r\n") == windows.count(b"\n") > 5
+    others = (CORPUS / "0" / "anchors.yaml").read_text()
+    assert re.findall(r"[&*]\w+", others) == [
+        "&store", "&nobody", "*store", "&patience", "*patience", "&fast", "*fast",
+    ]  # fmt: skip
+    assert not others.endswith("\n")
+
+
+@pytest.mark.feature("CM-01")
+def test_anchors_aliases_columns_and_wide_indentation_stay(migrator: FileMigrator) -> None:
+    plan = migrator.plan(CORPUS / "0" / "anchors.yaml")
+    kept = plan.new.splitlines()
+    assert [line for line in plan.old.splitlines() if line not in kept] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "new"),
+    [
+        # A map over several lines is one for the dumper; it stays as it is.
+        ("a: {x: 1,\n    y: 2}\nb: 1\n", "a: {x: 1,\n    y: 2}\nb: 2\n"),
+        # So do blank lines at the top, and trailing blanks.
+        ("\n\na: {x: 1, y: 2}  \nb: 1\n", "\n\na: {x: 1, y: 2}  \nb: 2\n"),
+        # No line end at the end, before and after.
+        ("a: {x: 1, y: 2}\nb: 1", "a: {x: 1, y: 2}\nb: 2"),
+    ],
+)
+def test_only_the_line_that_changes_is_written_anew(text: str, new: str) -> None:
+    old = {"a": {"x": 1, "y": 2}, "b": 1}
+    assert rewritten(text, old, {**old, "b": 2}) == new
+
+
+def test_where_two_ways_of_indenting_do_not_go_together_the_text_is_written_anew() -> None:
+    old = {"a": {"b": {"c": 1}}}
+    new = {"a": {"b": {"c": 1, "d": 2}}}
+    text = "a:\r\n    b:\r\n        c: 1 # kept\r\n"
+    made = rewritten(text, old, new)
+    assert said(made) == new
+    assert re.search(r"c: 1 +# kept\r\n", made)
+    assert made.count("\n") == made.count("\r\n")
 
 
 def test_comments_stay_where_keys_are_taken_out_between_them() -> None:
@@ -279,12 +346,10 @@ def test_a_migration_is_noted_and_the_text_of_before_is_kept(
     migrator.apply(migrator.plan(file, 0), actor="bob")
     assert file.read_text() == text
     up, down = migrator.history()
-    assert (up.event.actor, up.event.resource) == ("ann", str(file))
-    assert (up.event.detail["from"], up.event.detail["to"]) == ("0", "1")
-    assert (down.event.detail["from"], down.event.detail["to"]) == ("1", "0")
-    kept = migrator.folder / f"{up.event.detail['before']}.yaml"
-    assert kept.read_text() == text
-    assert kept.stat().st_mode & 0o777 == 0o600
+    assert (up.actor, up.file, up.outcome) == ("ann", file, "ok")
+    assert (up.before, up.after, down.before, down.after) == (0, 1, 1, 0)
+    assert up.old.read_text() == text
+    assert up.old.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_link_stays_and_its_target_is_rewritten(migrator: FileMigrator, tmp_path: Path) -> None:
@@ -387,6 +452,44 @@ def test_an_alias_that_would_change_another_key_too_is_refused(
     file.write_text(f"integration_services:\n{shared}")
     with pytest.raises(MigrationError, match="cannot be rewritten without harm"):
         migrator.plan(file)
+
+
+def renaming(version: int, old: str, new: str) -> Step:
+    """Return a step that renames a key."""
+
+    def renamed(data: dict[str, Any], number: int, was: str, now: str) -> dict[str, Any]:
+        items = {now if key == was else key: value for key, value in data.items()}
+        return items | {"schema": number}
+
+    return Step(
+        version,
+        f"{old} is called {new}.",
+        lambda data: renamed(data, version, old, new),
+        lambda data: renamed(data, version - 1, new, old),
+    )
+
+
+@pytest.mark.feature("CM-01")
+def test_several_steps_are_taken_in_order_up_and_in_reverse_down() -> None:
+    steps = (renaming(1, "a", "b"), renaming(2, "b", "c"), renaming(3, "c", "d"))
+    migrator = ConfigurationMigrator(steps)
+    up = migrator.migrate({"schema": 0, "a": 1})
+    assert (up.data, up.before, up.version) == ({"schema": 3, "d": 1}, 0, 3)
+    assert [step.version for step in up.steps] == [1, 2, 3]
+    down = migrator.migrate(up.data, 1)
+    assert (down.data, down.lost) == ({"schema": 1, "b": 1}, ())
+    assert [step.version for step in down.steps] == [3, 2]
+    # An upgrade need not go to the newest.
+    assert migrator.migrate({"schema": 0, "a": 1}, 2).data == {"schema": 2, "c": 1}
+    # Two keys that an older version has one place for: neither comes back as it was.
+    lost = migrator.migrate({"schema": 3, "d": 1, "c": 2}, 2).lost
+    assert lost == (("d",), ("c",))
+
+
+@pytest.mark.feature("CM-01")
+def test_the_migrator_stands_where_the_documents_look_for_it() -> None:
+    module = importlib.import_module("hxp_enterprise_llm.configuration.migration")
+    assert module.ConfigurationMigrator is ConfigurationMigrator
 
 
 def test_steps_must_be_complete() -> None:
