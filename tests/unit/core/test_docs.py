@@ -24,7 +24,7 @@ def test_names_that_the_pages_show_exist(page: str) -> None:
     text = (PAGE.parent / page).read_text()
     source = "".join(
         file.read_text()
-        for part in ("core", "utilities", "schemas", "testing")
+        for part in ("core", "utilities", "schemas", "testing", "orchestration")
         for file in (PAGE.parents[2] / "service/hxp_enterprise_llm" / part).rglob("*.py")
     )
     for name in re.findall(r"`(?:self\.)?@?([A-Za-z_]\w+)(?:\(.*?\))?`", text):

@@ -49,7 +49,7 @@ def test_create_directories_initialize_packages_and_setup_init_files() -> None:
         ("base_classes.service_base_classes", "core.service:BaseService"),
         ("base_classes.configuration_base_classes", "schemas.base:CitadelModel"),
         ("base_classes.testing_base_classes", "testing.service_contract:ServiceContract"),
-        ("base_classes.orchestration_base_classes", "schemas.roles.base:BaseRole"),
+        ("base_classes.orchestration_base_classes", "orchestration.bundle.action:CitadelAction"),
         ("schemas.common_schemas", "schemas.common:BaseModel"),
         ("schemas.api_schemas", "schemas.api:APIRequest"),
         ("schemas.configuration_schemas", "configuration.schemas:ServiceConfigSchema"),

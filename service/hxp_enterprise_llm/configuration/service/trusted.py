@@ -11,25 +11,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import Field, ValidationError
 
 from hxp_enterprise_llm.configuration.security.errors import SignatureError
 from hxp_enterprise_llm.configuration.security.signing import Signer, Verifier
 from hxp_enterprise_llm.configuration.service.kinds import DocumentKey
+from hxp_enterprise_llm.schemas.base import CitadelModel
 from hxp_enterprise_llm.utilities.files import write_atomic
 
 FILE = "trusted-keys.json"
 
 
-class _Kept(BaseModel):
+class _Kept(CitadelModel):
     """What the file says: `until` has, by old key and document, the last number it may sign."""
-
-    model_config = ConfigDict(extra="forbid")
 
     algorithm: str
     current: str
     keys: dict[str, str]
-    until: dict[str, dict[str, int]] = {}
+    until: dict[str, dict[str, int]] = Field(default={})
 
 
 @dataclass(frozen=True)
