@@ -15,7 +15,7 @@ PAGE = Path(__file__).resolve().parents[3] / "docs/concepts/core.md"
 @pytest.mark.feature("CO-13")
 def test_the_example_prints_what_the_page_says(tmp_path: Path) -> None:
     (example,) = [one for one in examples(PAGE.read_text()) if one.prints is not None]
-    run_example(example, tmp_path)
+    assert run_example(example, tmp_path) == "Good day, Ada\n"
 
 
 @pytest.mark.feature("CO-07", "CO-13")

@@ -55,9 +55,13 @@ def test_a_name_of_the_checkout_belongs_to_its_file_before_anything_is_made(
 
 
 def test_after_destroy_the_name_is_free_again(checkout: Path, tmp_path: Path) -> None:
+    note = checkout / ".citadel/lab/made-from"
     record(at(tmp_path / "a" / "lab.yaml"))
+    assert note.read_text() == f"{tmp_path}/a/lab.yaml\n"
     forget("lab")
+    assert not note.exists()
     record(at(tmp_path / "b" / "lab.yaml"))
+    assert note.read_text() == f"{tmp_path}/b/lab.yaml\n"
 
 
 def test_a_moved_checkout_takes_its_files_along(
@@ -75,7 +79,14 @@ def test_another_way_to_the_same_file_is_the_same_file(checkout: Path, tmp_path:
     first = at(tmp_path / "a" / "lab.yaml")
     record(first)
     (tmp_path / "link").symlink_to(tmp_path / "a")
-    refuse_other(load(str(tmp_path / "link" / "lab.yaml")))
+    linked = load(str(tmp_path / "link" / "lab.yaml"))
+    assert linked.path != first.path
+    refuse_other(linked)
+    record(linked)
+    assert (checkout / ".citadel/lab/made-from").read_text() == f"{first.path}\n"
+    # A copy is another file.
+    with pytest.raises(RefusedError):
+        refuse_other(at(tmp_path / "copy" / "lab.yaml"))
 
 
 def test_a_checkout_with_another_one_s_state_knows_its_files(

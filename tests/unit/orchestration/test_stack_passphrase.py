@@ -66,7 +66,13 @@ def test_a_checkout_without_the_passphrase_of_shared_state_is_refused() -> None:
 
 def test_with_the_file_of_the_first_checkout_it_goes_on() -> None:
     Path(".citadel/pulumi.passphrase").write_text("of the first")
-    stack().prepare()
+    going_on = stack()
+    going_on.prepare()
+    assert Path(".citadel/pulumi.passphrase").read_text() == "of the first"
+    assert Path(".citadel/lab/made-from").read_text() == "lab.yaml\n"
+    going_on.preview()
+    said = Path("passphrases").read_text().splitlines()[-1]
+    assert said == f"|{Path.cwd()}/.citadel/pulumi.passphrase"
 
 
 def test_a_passphrase_of_the_shell_counts_for_shared_state(

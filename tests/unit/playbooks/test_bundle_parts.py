@@ -11,6 +11,7 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from citadel_bundle import apply, artifacts, health, lock, packages, state, store
@@ -21,7 +22,10 @@ UNIT = {"name": "citadel-demo.service"}
 
 
 class Answers(http.server.BaseHTTPRequestHandler):
+    asked: ClassVar[list[str]] = []
+
     def do_GET(self) -> None:
+        self.asked.append(self.path)
         self.send_response(200 if self.path == "/ready" else 503)
         self.end_headers()
 
@@ -46,9 +50,19 @@ def running(host: Host, systemd: FakeSystemd) -> Host:
 
 
 def test_a_service_that_answers_is_healthy(running: Host, server: int) -> None:
+    Answers.asked.clear()
     health.wait(running, UNIT | {"health": {"url": f"http://127.0.0.1:{server}/ready"}})
+    assert Answers.asked == ["/ready"]
     health.wait(running, UNIT | {"health": {"tcp": server}})
-    health.wait(running, UNIT | {"health": {"command": ["true"]}})
+    asked: list[Sequence[str]] = []
+
+    def run(command: Sequence[str], timeout: float) -> Done:
+        asked.append(command)
+        return running.run(command, timeout)
+
+    told = dataclasses.replace(running, run=run)
+    health.wait(told, UNIT | {"health": {"command": ["true", "--ready"]}})
+    assert asked[-1] == ["true", "--ready"]
 
 
 def test_a_service_that_answers_with_an_error_is_not_healthy(running: Host, server: int) -> None:

@@ -36,7 +36,11 @@ def test_a_container_is_known_as_one() -> None:
 
 
 def test_what_the_kernel_keeps_for_itself_is_no_reason_to_refuse() -> None:
-    refuse_unfit("a", parse(SAID | {"memory": str(int(7.6 * GIB))}), 8 * GIB)
+    smaller = parse(SAID | {"memory": str(int(7.6 * GIB))})
+    assert smaller.memory < 8 * GIB
+    refuse_unfit("a", smaller, 8 * GIB)
+    with pytest.raises(RefusedError, match="of memory"):
+        refuse_unfit("a", parse(SAID | {"memory": str(7 * GIB)}), 8 * GIB)
 
 
 @pytest.mark.parametrize(

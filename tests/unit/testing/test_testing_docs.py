@@ -19,7 +19,8 @@ EXAMPLES = examples(PAGE)
 @pytest.mark.feature("UT-08", "UT-09", "UT-10")
 @pytest.mark.parametrize("example", EXAMPLES, ids=range(len(EXAMPLES)))
 def test_an_example_prints_what_the_page_says(example: Example, tmp_path: Path) -> None:
-    run_example(example, tmp_path)
+    printed = run_example(example, tmp_path)
+    assert printed == ("" if example.prints is None else f"{example.prints}\n")
 
 
 @pytest.mark.feature("UT-08", "UT-09", "UT-10")

@@ -22,7 +22,7 @@ def row(name: str) -> list[str]:
 
 def test_the_example_runs_without_a_warning(tmp_path: Path) -> None:
     (example,) = examples(PAGE)
-    run_example(example, tmp_path)
+    assert run_example(example, tmp_path) == "tuner\nsecurity.forbidden\nFalse\n"
 
 
 def test_the_table_of_levels_is_that_of_the_policies() -> None:
