@@ -12,8 +12,9 @@ from typing import Any, Generic, Protocol, TypeVar
 from pydantic import BaseModel
 
 from hxp_enterprise_llm.configuration.phases import Phase, PhaseError, ProbeError
+from hxp_enterprise_llm.configuration.revisions.base import UnusableRevisionError
 from hxp_enterprise_llm.configuration.series import ConfigurationMetrics
-from hxp_enterprise_llm.configuration.snapshot import Snapshot
+from hxp_enterprise_llm.configuration.snapshot import Snapshot, revision_of
 from hxp_enterprise_llm.core.reload import Prepared, Reloadable
 from hxp_enterprise_llm.utilities.logging import Logger
 
@@ -33,6 +34,10 @@ class StoredDocument(Protocol):
     def document(self) -> Mapping[str, Any]:
         """Return the document with its defaults, secrets as references."""
 
+    @property
+    def holds(self) -> str:
+        """Return the id of what it holds back: what the sources said when it was gone back to."""
+
 
 class Store(Protocol):
     """Where applied configurations are kept: `revisions.Revisions`."""
@@ -44,7 +49,13 @@ class Store(Protocol):
         """Return the newest revision; None of an empty store."""
 
     async def append(
-        self, document: Mapping[str, Any], *, actor: str, reason: str, approver: str | None
+        self,
+        document: Mapping[str, Any],
+        *,
+        actor: str,
+        reason: str,
+        approver: str | None,
+        holds: str,
     ) -> Any:
         """Keep a document as the newest revision."""
 
@@ -93,7 +104,7 @@ class Exchange(Generic[ModelT]):
         self._point, self.name = point, name
         self.parts = list(parts)
         self.subscribers: list[Subscriber[ModelT]] = []
-        self.recorded: str | None = None
+        self._recorded: tuple[str, str] | None = None
         self._probe, self._verify, self._drain = probe, verify, drain
         self._store, self._timeout = store, timeout
         self._metrics, self._log, self._now = metrics, logger, now
@@ -116,13 +127,20 @@ class Exchange(Generic[ModelT]):
             self._point(None)
             raise
 
-    async def swap(self, old: Snapshot[ModelT], new: Snapshot[ModelT]) -> None:
+    async def swap(
+        self, old: Snapshot[ModelT], new: Snapshot[ModelT], *, record: bool = True
+    ) -> None:
         """Put a snapshot in the place of another, or leave that in its place.
+
+        Args:
+            old: What serves.
+            new: What shall.
+            record: Whether it is kept in the store before.
 
         Raises:
             PhaseError: The old one serves on, or again.
         """
-        built = await self._ready(new)
+        built = await self._ready(new, record=record)
         try:
             self._put(new, built)
             await self._tell(old, new)
@@ -182,16 +200,24 @@ class Exchange(Generic[ModelT]):
         Raises:
             PhaseError: The store did not take it.
         """
-        if self._store is None or new.revision == self.recorded:
+        if self._store is None or (new.revision, new.holds) == self._recorded:
             return
         try:
             async with asyncio.timeout(self._timeout):
                 await self._store.append(
-                    new.document, actor=new.actor, reason=new.reason, approver=new.approver
+                    new.document,
+                    actor=new.actor,
+                    reason=new.reason,
+                    approver=new.approver,
+                    holds=new.holds,
                 )
         except Exception as error:
             raise PhaseError(Phase.RECORD, error) from error
-        self.recorded = new.revision
+        self._recorded = (new.revision, new.holds)
+
+    def is_recorded(self, stored: StoredDocument) -> None:
+        """Note what the newest revision of the store is: nobody records it again."""
+        self._recorded = (revision_of(stored.document), stored.holds)
 
     async def record_rollback(self, back: Snapshot[ModelT]) -> None:
         """Keep what was gone back to, if the store takes it; it serves in any case."""
@@ -200,15 +226,29 @@ class Exchange(Generic[ModelT]):
         except PhaseError as error:
             self._log.error("configuration.rollback-unrecorded", error=type(error.cause).__name__)
 
-    async def latest(self) -> tuple[StoredDocument | None, Exception | None]:
-        """Return the newest stored revision, or why there is no telling."""
+    async def last_good(self) -> tuple[StoredDocument | None, Exception | None]:
+        """Return the newest revision that can be used, and why that is not the newest of all."""
         if self._store is None:
             return None, None
         try:
             async with asyncio.timeout(self._timeout):
                 return await self._store.latest(), None
+        except UnusableRevisionError as error:
+            return await self._below(self._store, error.number), error
         except Exception as error:
             return None, error
+
+    async def _below(self, store: Store, number: int) -> StoredDocument | None:
+        for older in range(number - 1, 0, -1):
+            try:
+                async with asyncio.timeout(self._timeout):
+                    return await store.get(older)
+            except UnusableRevisionError:
+                self._log.error("configuration.revision-unusable", number=older)
+            except Exception:
+                self._log.exception("configuration.older-unreadable", number=older)
+                return None
+        return None
 
     async def older(self, stored: StoredDocument) -> StoredDocument | None:
         """Return the revision before a stored one; None where there is none that can be read."""

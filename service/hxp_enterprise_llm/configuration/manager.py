@@ -28,11 +28,11 @@ from hxp_enterprise_llm.configuration.exchange import (
     Exchange,
     Probe,
     Store,
-    StoredDocument,
     Subscriber,
 )
 from hxp_enterprise_llm.configuration.explain import Explanation, find
 from hxp_enterprise_llm.configuration.phases import (
+    UNDONE,
     ManagerHealth,
     NotLoadedError,
     Outcome,
@@ -44,10 +44,11 @@ from hxp_enterprise_llm.configuration.phases import (
 )
 from hxp_enterprise_llm.configuration.pipeline import Judge, Loaded
 from hxp_enterprise_llm.configuration.series import ConfigurationMetrics
-from hxp_enterprise_llm.configuration.snapshot import Snapshot, document_of, revision_of
+from hxp_enterprise_llm.configuration.snapshot import Snapshot, document_of
 from hxp_enterprise_llm.configuration.sources.base import Source
 from hxp_enterprise_llm.configuration.sources.memory import MemorySource
 from hxp_enterprise_llm.configuration.standing import Standing
+from hxp_enterprise_llm.configuration.start import Start
 from hxp_enterprise_llm.configuration.watcher import Watcher, WatchSettings, fingerprint
 from hxp_enterprise_llm.core.exceptions import RefusedError
 from hxp_enterprise_llm.core.metrics import MetricsRegistry
@@ -160,6 +161,15 @@ class ConfigurationManager(Generic[ModelT]):
             logger=self._log,
             now=now,
         )
+        self._start = Start(
+            model,
+            self._candidates,
+            self._exchange,
+            self._standing,
+            clock,
+            self._candidate,
+            self._made,
+        )
 
     if not TYPE_CHECKING:
 
@@ -173,8 +183,9 @@ class ConfigurationManager(Generic[ModelT]):
     async def load(self, *, reason: str = "start", actor: str = SYSTEM) -> Snapshot[ModelT]:
         """Read the sources, if that was not done yet, and return what serves.
 
-        Where they cannot be used, or ask for a dangerous change that nobody approved, the newest
-        revision of the store serves instead.
+        The newest revision of the store serves instead where they cannot be used, ask for a
+        dangerous change that nobody approved, or say what was rolled back; where that revision
+        was tampered with, the last good one, unless the sources say the same.
 
         Raises:
             ReloadError: There is nothing to serve.
@@ -228,7 +239,8 @@ class ConfigurationManager(Generic[ModelT]):
         """Put an older document back in force: a stored revision.
 
         It must fit the model; rules do not stop what served before. What the sources say now is
-        held back until they say something else, or `reload` asks for it.
+        held back until they say something else, or `reload` asks for it: also by a later start,
+        where there is a store.
 
         Args:
             document: Plain data, secrets as references.
@@ -246,6 +258,8 @@ class ConfigurationManager(Generic[ModelT]):
             with self._failing():
                 loaded = await self._candidates.compile([layer], judged=False)
                 new = await self._made(loaded, reason, actor, approver)
+                if self._from_sources not in {None, new.revision}:
+                    new = replace(new, holds=self._from_sources)
                 reload = await self._apply(self.snapshot, new)
             self._held = self._from_sources
             self._standing.took(reload, began)
@@ -379,49 +393,7 @@ class ConfigurationManager(Generic[ModelT]):
             self._log.exception("configuration.watch-failed", cause=cause)
 
     async def _first(self, reason: str, actor: str) -> None:
-        began = self._clock()
-        stored, trouble = await self._exchange.latest()
-        try:
-            new = await self._candidate(reason, actor, None)
-            if stored is not None:
-                require_approval(between(stored.document, new.document, self.model), new)
-                self._exchange.recorded = revision_of(stored.document)
-            await self._exchange.first(new, record=trouble is None)
-        except PhaseError as error:
-            failed = self._standing.refused(error, serving=stored is not None)
-            if stored is None:
-                raise failed from error.cause
-            await self._serve_stored(stored, actor)
-            return
-        self._standing.took(Reload(Outcome.APPLIED, None, new), began)
-        if trouble is not None:
-            # It serves; it is recorded as soon as a later look finds the store whole.
-            self._standing.refused(PhaseError(Phase.RECORD, trouble))
-
-    async def _serve_stored(self, stored: StoredDocument, actor: str) -> None:
-        """Serve the newest stored revision that passes; the failure that led here stays noted."""
-        self._exchange.recorded = revision_of(stored.document)
-        tried: StoredDocument | None = stored
-        while tried is not None:
-            try:
-                await self._serve_revision(tried, actor, newest=tried is stored)
-                break
-            except PhaseError as error:
-                failed = error
-            # A kill between the record and the automatic rollback leaves a bad revision the newest.
-            undone = failed.phase in {Phase.SWAP, Phase.VERIFY}
-            tried = await self._exchange.older(tried) if undone else None
-        else:
-            raise self._standing.refused(failed, serving=False) from failed.cause
-        self._standing.show()
-
-    async def _serve_revision(self, stored: StoredDocument, actor: str, *, newest: bool) -> None:
-        label = "newest stored revision" if newest else f"stored revision {stored.number}"
-        layer = await MemorySource(label, stored.document).read()
-        loaded = await self._candidates.compile([layer], judged=False)
-        new = await self._made(loaded, "the sources cannot be used", actor, None)
-        await self._exchange.first(new, record=newest)
-        await self._exchange.record_rollback(new)
+        self._held = await self._start.first(reason, actor)
 
     async def _reload(
         self, reason: str, actor: str, approver: str | None, *, asked: bool
@@ -433,6 +405,8 @@ class ConfigurationManager(Generic[ModelT]):
             began = self._clock()
             with self._failing():
                 new = await self._candidate(reason, actor, approver)
+                if self._start.unseen:
+                    self._held = await self._start.compare(self.snapshot, new) or self._held
                 held = new.revision == self._held != self.snapshot.revision
                 if held and not asked:
                     self._standing.held()
@@ -442,7 +416,9 @@ class ConfigurationManager(Generic[ModelT]):
             self._standing.took(reload, began)
             return reload
 
-    async def _candidate(self, reason: str, actor: str, approver: str | None) -> Snapshot[ModelT]:
+    async def _candidate(
+        self, reason: str, actor: str, approver: str | None = None
+    ) -> Snapshot[ModelT]:
         layers, self._seen = await self._candidates.read(self._sources)
         loaded = await self._candidates.compile(layers)
         new = await self._made(loaded, reason, actor, approver)
@@ -450,7 +426,7 @@ class ConfigurationManager(Generic[ModelT]):
         return new
 
     async def _made(
-        self, loaded: Loaded[ModelT], reason: str, actor: str, approver: str | None
+        self, loaded: Loaded[ModelT], reason: str, actor: str, approver: str | None = None
     ) -> Snapshot[ModelT]:
         return await self._candidates.snapshot(
             loaded,
@@ -464,7 +440,9 @@ class ConfigurationManager(Generic[ModelT]):
     async def _apply(self, old: Snapshot[ModelT], new: Snapshot[ModelT]) -> Reload[ModelT]:
         if new.revision == old.revision and new.has_secrets_of(old):
             # Lines may have moved; nobody needs to hear of that.
-            self.snapshot = replace(old, origins=new.origins, warnings=new.warnings)
+            self.snapshot = replace(
+                old, origins=new.origins, warnings=new.warnings, holds=new.holds
+            )
             await self._exchange.record(self.snapshot)
             return Reload(Outcome.UNCHANGED, old, self.snapshot)
         found = between(old.document, new.document, self.model)
@@ -472,7 +450,7 @@ class ConfigurationManager(Generic[ModelT]):
         try:
             await self._exchange.swap(old, new)
         except PhaseError as error:
-            if error.phase in {Phase.SWAP, Phase.VERIFY}:
+            if error.phase in UNDONE:
                 self._held = new.revision
             raise
         self._previous = old

@@ -33,6 +33,10 @@ class Phase(StrEnum):
     VERIFY = "verify"
 
 
+UNDONE = frozenset({Phase.SWAP, Phase.VERIFY})
+"""What fails here was in force, and is rolled back; before, nothing was changed."""
+
+
 class Outcome(StrEnum):
     """What came of a reload that did not fail."""
 

@@ -35,6 +35,7 @@ class Snapshot(Generic[ModelT]):
         actor: Who made it so.
         reason: Why.
         approver: Who approved it, for dangerous changes.
+        holds: After a rollback, the revision of what the sources said, which is held back.
         warnings: What validation had to say.
         secrets: Reference → value; shows nothing in logs.
     """
@@ -48,6 +49,7 @@ class Snapshot(Generic[ModelT]):
     actor: str = ""
     reason: str = ""
     approver: str | None = None
+    holds: str = ""
     warnings: tuple[Diagnostic, ...] = ()
     secrets: Mapping[str, Secret] = field(default_factory=dict, repr=False)
 

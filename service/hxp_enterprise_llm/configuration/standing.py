@@ -9,6 +9,7 @@ from typing import Any
 
 from hxp_enterprise_llm.configuration.diagnostics import dotted
 from hxp_enterprise_llm.configuration.phases import (
+    UNDONE,
     Failure,
     ManagerHealth,
     Outcome,
@@ -39,6 +40,7 @@ class Standing:
     clock: Callable[[], float]
     now: Callable[[], datetime]
     failure: Failure | None = field(default=None, init=False)
+    _undone: Failure | None = field(default=None, init=False)
     _revision: str = field(default="", init=False)
     _number: int = field(default=0, init=False)
 
@@ -64,6 +66,8 @@ class Standing:
         before = self.failure
         code = getattr(error.cause, "code", failed.code)
         self.failure = Failure(error.phase, code, failed.message, failed.next_step, self.now())
+        if error.phase in UNDONE:
+            self._undone = self.failure
         self.series.failed(self.name, error.phase)
         # A poll that finds the same fault each minute is one event.
         if before is None or (before.phase, before.message) != (error.phase, failed.message):
@@ -84,7 +88,7 @@ class Standing:
             reload: What was done.
             began: When it began, by the clock.
         """
-        self.failure = None
+        self.failure = self._undone = None
         applied = reload.outcome is Outcome.APPLIED
         seconds = self.clock() - began
         self.series.reloaded(self.name, reload.outcome, seconds if applied else None)
@@ -102,8 +106,10 @@ class Standing:
             )
 
     def held(self) -> None:
-        """Note that what was rolled back was left alone."""
+        """Note that what was rolled back was left alone: whatever failed since is over."""
+        self.failure = self._undone
         self.series.reloaded(self.name, Outcome.HELD)
+        self.show()
 
     def show(self) -> None:
         """Put what serves into the metrics."""

@@ -169,8 +169,9 @@ class RevisionView(CitadelModel):
         description="SHA-256 of all of the above, of `source`, and of what `version` adds."
     )
     signature: str | None = Field(default=None, description="Of the hash: `ed25519:KEY:BASE64`.")
-    version: int = Field(default=1, ge=1, description="What the hash covers; 2 adds `of`.")
+    version: int = Field(default=1, ge=1, description="What the hash covers; 2 adds what follows.")
     of: str = Field(default="", description="What it was applied to: `ENVIRONMENT/KIND/NAME`.")
+    holds: str = Field(default="", description="Id of what a rollback holds back.")
 
 
 class DocumentView(CitadelModel):

@@ -67,6 +67,7 @@ class Stored:
     actor: str = ""
     reason: str = ""
     approver: str | None = None
+    holds: str = ""
     number: int = 0
 
 
@@ -88,12 +89,18 @@ class Memory:
         return self.revisions[number - 1]
 
     async def append(
-        self, document: Mapping[str, Any], *, actor: str, reason: str, approver: str | None
+        self,
+        document: Mapping[str, Any],
+        *,
+        actor: str,
+        reason: str,
+        approver: str | None,
+        holds: str,
     ) -> None:
         if self.away:
             raise ConnectionRefusedError
         number = len(self.revisions) + 1
-        self.revisions.append(Stored(document, actor, reason, approver, number))
+        self.revisions.append(Stored(document, actor, reason, approver, holds, number))
 
 
 @pytest.fixture

@@ -37,8 +37,10 @@ class Revision:
         signature: Of the hash, where the store signs.
         text: The document as canonical JSON: defaults filled in, secrets as references.
         source: Text of the file that said so; empty where it came from elsewhere.
-        version: What the hash covers: 1 is all of the above, 2 also itself and `of`.
+        version: What the hash covers: 1 is all of the above, 2 also itself and what follows.
         of: Whose configuration: `identity()`, so that no other document's store takes it.
+        holds: After a rollback, the id of what the sources said: it is held back as long as they
+            say just that.
     """
 
     number: int
@@ -54,6 +56,7 @@ class Revision:
     source: str = field(default="", repr=False)
     version: int = 1
     of: str = ""
+    holds: str = ""
 
     @property
     def document(self) -> dict[str, Any]:
@@ -81,7 +84,7 @@ class Revision:
             "source": self.source,
         }
         if self.version > 1:
-            said |= {"version": self.version, "of": self.of}
+            said |= {"version": self.version, "of": self.of, "holds": self.holds}
         return hash_of(canonical(said))
 
     def as_data(self) -> dict[str, Any]:
@@ -98,6 +101,7 @@ class Revision:
             "signature": self.signature,
             "version": self.version,
             "of": self.of,
+            "holds": self.holds,
         }
 
 
@@ -123,6 +127,7 @@ class RevisionStore(Protocol):
         reason: str,
         approver: str | None = None,
         source: str = "",
+        holds: str = "",
     ) -> Revision:
         """Keep a document as the newest revision; return when it is on the disk.
 
@@ -234,19 +239,30 @@ class UnknownRevisionError(RefusedError):
     domain = FaultDomain.INPUT
 
 
-class TamperedRevisionError(RevisionError):
-    """A revision is not what was stored.
+class UnusableRevisionError(RevisionError):
+    """A revision is there, and must not be used.
 
     Attributes:
         number: Which.
     """
 
-    code = "revision.tampered"
-    exit_code = ExitCode.REFUSED
+    code = "revision.unusable"
+    cure = "Keep it as evidence, and restore a backup: citadel config restore."
 
     def __init__(self, number: int, where: str, why: str) -> None:
         self.number = number
-        super().__init__(
-            f"revision {number} of {where} {why}",
-            next_step="Keep it as evidence, and restore a backup: citadel config restore.",
-        )
+        super().__init__(f"revision {number} of {where} {why}", next_step=self.cure)
+
+
+class TamperedRevisionError(UnusableRevisionError):
+    """A revision is not what was stored."""
+
+    code = "revision.tampered"
+    exit_code = ExitCode.REFUSED
+
+
+class NewerRevisionError(UnusableRevisionError):
+    """A revision is of a version that is not known here."""
+
+    code = "revision.newer"
+    cure = "Use the version of citadel that wrote it, or a newer one."

@@ -10,8 +10,8 @@ from typing import Any
 from hxp_enterprise_llm.configuration.revisions.base import (
     START,
     VERSION,
+    NewerRevisionError,
     Revision,
-    RevisionError,
     Signer,
     TamperedRevisionError,
 )
@@ -38,18 +38,15 @@ def decoded(
 
     Raises:
         TamperedRevisionError: It is not what was stored, or was stored for something else.
-        RevisionError: It is of a version that is not known.
+        NewerRevisionError: It is of a version that is not known.
     """
     try:
         revision = _parsed(json.loads(record))
     except (ValueError, KeyError, TypeError):
         raise TamperedRevisionError(number, where, "cannot be read") from None
     if revision.version not in range(1, VERSION + 1):
-        raise RevisionError(
-            f"revision {number} of {where} is of version {revision.version}; "
-            f"this citadel knows 1 to {VERSION}",
-            next_step="Use the version of citadel that wrote it, or a newer one.",
-        )
+        why = f"is of version {revision.version}; this citadel knows 1 to {VERSION}"
+        raise NewerRevisionError(number, where, why)
     same = (revision.number, revision.id) == (number, hash_of(revision.text))
     if not same or revision.hash != revision.digest():
         raise TamperedRevisionError(number, where, "was changed after it was stored")
@@ -105,4 +102,5 @@ def _parsed(said: dict[str, Any]) -> Revision:
         source=str(said["source"]),
         version=int(said.get("version", 1)),
         of=str(said.get("of", "")),
+        holds=str(said.get("holds", "")),
     )

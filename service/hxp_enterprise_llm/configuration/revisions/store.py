@@ -51,6 +51,7 @@ class Revisions:
         reason: str,
         approver: str | None = None,
         source: str = "",
+        holds: str = "",
     ) -> Revision:
         """Keep a document as the newest revision; return when it is on the disk.
 
@@ -75,6 +76,7 @@ class Revisions:
                 source=source,
                 version=VERSION,
                 of=self.of,
+                holds=holds,
             )
             new = signed(new, self._signer)
             if await self.shelf.add({new.number: encoded(new)}):

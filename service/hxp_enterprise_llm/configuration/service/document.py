@@ -339,13 +339,19 @@ class _Store:
         return self._followed or self.revision
 
     async def append(
-        self, document: Mapping[str, Any], *, actor: str, reason: str, approver: str | None
+        self,
+        document: Mapping[str, Any],
+        *,
+        actor: str,
+        reason: str,
+        approver: str | None,
+        holds: str = "",
     ) -> Revision:
         """Keep a document as the newest revision."""
         if self._followed is not None:
             return self._followed
         self.revision = await self._revisions.append(
-            document, actor=actor, reason=reason, approver=approver
+            document, actor=actor, reason=reason, approver=approver, holds=holds
         )
         return self.revision
 
