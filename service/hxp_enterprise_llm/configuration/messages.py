@@ -22,6 +22,7 @@ _WANTED = {
     "tuple": "a list",
     "list": "a list",
     "date": "a date such as 2027-01-31",
+    "finite": "a number that is not infinite",
 }
 _LIMITS = {
     "greater_than": ("gt", "more than"),
@@ -36,6 +37,17 @@ _FORMS = {
     r"^[0-9a-f]{64}$": "the 64 hex digits of a SHA-256, in quotes",
     r"^[A-Za-z_][A-Za-z0-9_]{0,127}$": "a name of letters, digits and `_`",
     r"^C\d{3}$": "the id of a rule, such as C210",
+    r"^[A-Za-z0-9]([A-Za-z0-9._@+:-]{0,126}\w)?$": "letters, digits and `._@+:-`, at most 128",
+    r"^(\*|[a-z][a-z0-9-]{0,31})$": "an action such as read, or `*` for all",
+    r"^[A-Za-z0-9._@+:/#*-]{1,512}$": "a pattern such as configuration:* or secret:site/*",
+    r"^[a-z][a-z0-9-]{0,31}$": "small letters, digits and dashes, at most 32",
+    r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$": "small letters, digits and dashes, at most 63",
+    r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,62}\w)?$": "letters, digits and `._-`, at most 64",
+    r"^[A-Za-z0-9_.-]+$": "letters, digits and `._-`",
+    r"^[A-Za-z0-9.-]+:[0-9]{1,5}$": "an address with a port, such as 127.0.0.1:8000",
+    r"^/[A-Za-z0-9._~/-]*$": "a path such as /health",
+    r"^/": "a path such as /health",
+    r"^[a-z0-9][a-z0-9._/:@-]{0,254}$": "an image such as registry.example/name:1.0.0",
 }
 
 
@@ -113,7 +125,7 @@ def _value(item: ErrorDetails, path: KeyPath, model: type[BaseModel], data: Any)
     kind, context = item["type"], item.get("ctx", {})
     if kind == "value_error":
         return "the value has another form.", _capital(str(context["error"]))
-    if kind in {"literal_error", "union_tag_invalid"}:
+    if kind in {"literal_error", "union_tag_invalid", "enum"}:
         return _choice(item, path, model, data)
     if kind in _LIMITS:
         name, words = _LIMITS[kind]
@@ -122,12 +134,16 @@ def _value(item: ErrorDetails, path: KeyPath, model: type[BaseModel], data: Any)
         return "the text has another form.", _name_fix(item)
     if kind == "string_too_short":
         return "the text is too short.", f"Write at least {context['min_length']} characters."
+    if kind == "string_too_long":
+        return "the text is too long.", f"Write at most {context['max_length']} characters."
+    if kind == "too_long":
+        return "too many stand here.", f"Write at most {context['max_length']} of them."
     if kind == "too_short":
         return "nothing stands here.", f"Write at least {_number_of(path, context['min_length'])}."
     wanted = _wanted(item)
     if wanted:
         return "the value has the wrong type.", f"Write {wanted}."
-    return "the value is refused.", _capital(item["msg"])
+    return "the value is refused.", f"Write another one: {_capital(item['msg'])}"
 
 
 def _number_of(path: KeyPath, number: int) -> str:

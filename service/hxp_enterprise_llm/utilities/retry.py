@@ -42,7 +42,7 @@ class RetryPolicy(WrittenModel):
     @model_validator(mode="after")
     def _waits_in_order(self) -> Self:
         if self.first_wait > self.longest_wait:
-            raise ValueError("first_wait is longer than longest_wait; make it at most that")
+            raise ValueError("write a first_wait that is at most longest_wait")
         return self
 
     def longest(self, attempt: int) -> float:

@@ -132,4 +132,6 @@ def test_text_and_page_show_every_section(world: World) -> None:
 
 
 def test_a_window_that_is_no_time_is_refused(world: World) -> None:
-    world.citadel("config", "report", "demo", "--window", "soon", code=3)
+    error = world.document("config", "report", "demo", "--window", "soon", code=3)["error"]
+    assert error["message"] == "'soon' is no time"
+    assert error["next_step"] == "Write 30m, 24h, 7d or 4w."

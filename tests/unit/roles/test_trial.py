@@ -63,5 +63,17 @@ def test_a_trial_has_a_copy_of_the_tree_and_leaves_nothing(
 
 
 def test_a_sound_tree_is_no_exit_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["validate.py", str(tmp_path)])
-    trial.judge(lambda _: "", getpass.getuser())
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree/value").write_text("staged")
+    seen: list[tuple[Path, str]] = []
+
+    def look(work: Path) -> str:
+        seen.append((work, (work / "tree/value").read_text()))
+        return ""
+
+    monkeypatch.setattr(sys, "argv", ["validate.py", str(tmp_path / "tree")])
+    # Whoever calls the program ends with 0 where this returns.
+    trial.judge(look, getpass.getuser())
+    ((work, value),) = seen
+    assert (value, work.exists()) == ("staged", False)
+    assert (tmp_path / "tree/value").read_text() == "staged"

@@ -40,7 +40,9 @@ def _without_effect(subject: Subject) -> Iterator[Finding]:
     for path in WITHOUT_EFFECT:
         if _is_written(subject.environment, path):
             yield Finding(
-                path, "this setting has no effect in this version.", "Do not rely on it yet."
+                path,
+                "this setting has no effect in this version.",
+                "Remove the key, or waive C390 until a version reads it.",
             )
 
 
