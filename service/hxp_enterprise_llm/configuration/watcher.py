@@ -14,8 +14,12 @@ from hxp_enterprise_llm.configuration.document import LIMITS
 from hxp_enterprise_llm.utilities.logging import Logger
 
 _MOST_FILES = 1024
-_AGAIN = 5.0
-"""Seconds until events are tried again, and between two looks whether the folders are the same."""
+_AGAIN = 1.0
+"""Seconds until events are tried again, and between two looks whether the folders are the same.
+
+A folder that is renamed, or unmounted, has no event in itself: a look must notice it within 2 s."""
+_MOST_LINKS = 40
+"""As many links as the kernel follows in one path."""
 Changed = Callable[[str], Awaitable[None]]
 """Told why to look: `file`, `poll` or `signal`."""
 
@@ -73,9 +77,39 @@ def _content(path: Path, size: int) -> bytes:
 def folders_of(paths: Iterable[Path]) -> frozenset[Path]:
     """Return the folders whose events tell of paths: parents, since files are swapped by rename.
 
-    A folder that is not there is told of by the nearest one above it that is.
+    A link on the way, of a file or of a folder, is swapped in the folder that it lies in. A folder
+    that is not there is told of by the nearest one above it that is.
     """
-    return frozenset(_nearest(path if path.is_dir() else path.parent) for path in paths)
+    found: set[Path] = set()
+    for path in paths:
+        links, end = _followed(path)
+        found.update(links)
+        found.add(_nearest(end if end.is_dir() else end.parent))
+    return frozenset(found)
+
+
+def _followed(path: Path) -> tuple[set[Path], Path]:
+    """Return the folders of all links on the way of a path, and where it leads."""
+    folders: set[Path] = set()
+    at, left, links = Path("/"), list(path.absolute().parts[1:]), 0
+    while left:
+        part = left.pop(0)
+        if part == "..":
+            at = at.parent
+            continue
+        try:
+            target = (at / part).readlink()
+        # No link, or not there: what does not exist leads nowhere else.
+        except (OSError, ValueError):
+            at /= part
+            continue
+        folders.add(at)
+        links += 1
+        if links > _MOST_LINKS:
+            return folders, at
+        at = Path("/") if target.is_absolute() else at
+        left[:0] = target.parts[1:] if target.is_absolute() else target.parts
+    return folders, at
 
 
 def _nearest(folder: Path) -> Path:

@@ -306,6 +306,14 @@ async def test_sighup_reloads(file: Path) -> None:
 
 
 @pytest.mark.feature("CH-01")
+async def test_hot_reload_is_on_unless_the_environment_says_otherwise(file: Path) -> None:
+    assert Configuration().hot_reload is True
+    async with watching([FileSource(file)], files=Configuration().hot_reload) as running:
+        write_atomic(file, "level: 2\n")
+        await running.serves(2)
+
+
+@pytest.mark.feature("CH-01")
 async def test_hot_reload_can_be_off_while_the_api_still_reloads(file: Path) -> None:
     assert Configuration().hot_reload is True
     files = Configuration(hot_reload=False).hot_reload

@@ -42,6 +42,7 @@ class Layer:
         lower: Layers that go below this one, the lowest first: files that a file extends.
         settings: Keys whose path depends on what lies below.
         files: The files that were read, for watching.
+        missing: Files that are not there, and would be read: watched too.
     """
 
     source: str
@@ -54,6 +55,7 @@ class Layer:
     lower: tuple[Layer, ...] = ()
     settings: tuple[Setting, ...] = ()
     files: tuple[Path, ...] = ()
+    missing: tuple[Path, ...] = ()
 
 
 @runtime_checkable

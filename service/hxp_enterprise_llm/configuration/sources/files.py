@@ -46,7 +46,7 @@ class FileSource:
 
     @property
     def watched(self) -> tuple[Path, ...]:
-        """Return the file and those that it extended when it was read last."""
+        """Return the file and those that it extends, as it said when it was read last."""
         return self._files
 
     async def read(self) -> Layer:
@@ -60,7 +60,7 @@ class FileSource:
         if not self.required and not self.path.exists():
             return Layer(self.name)
         layer = chain(self.path, self.limits)
-        self._files = layer.files
+        self._files = (*layer.files, *layer.missing)
         return layer
 
 
@@ -69,11 +69,14 @@ def chain(path: Path, limits: Limits = LIMITS) -> Layer:
     layers: list[Layer] = []
     files: list[Path] = []
     following: Path | None = path
+    missing: Path | None = None
     while following is not None:
         document = read_document(following, limits)
         files.append(following)
         following, problem = _extended(document, [item.resolve() for item in files])
         layers.append(_layer(document, problem))
+        if problem is not None:
+            missing, following = following, None
     top, *lower = layers
     return Layer(
         source=top.source,
@@ -84,6 +87,7 @@ def chain(path: Path, limits: Limits = LIMITS) -> Layer:
         actor=top.actor,
         lower=tuple(reversed(lower)),
         files=tuple(files),
+        missing=(missing,) if missing is not None else (),
     )
 
 
@@ -102,6 +106,7 @@ def _layer(document: Document, problem: Diagnostic | None) -> Layer:
 
 
 def _extended(document: Document, seen: list[Path]) -> tuple[Path | None, Diagnostic | None]:
+    """Return the file that a document extends, and what is wrong with it: it may be missing."""
     wanted = document.data.get("extends")
     if "extends" not in document.data:
         return None, None
@@ -131,7 +136,7 @@ def _extended(document: Document, seen: list[Path]) -> tuple[Path | None, Diagno
         message = f"the chain of `extends` has more than {MOST_FILES} files."
         return None, _problem(place, message, "Join some of the files.")
     if not known:
-        return None, _problem(
+        return path, _problem(
             place,
             f"there is no file {file} beside this one.",
             f"Name a file beside this one, or give a relative path that ends in {ending}.",

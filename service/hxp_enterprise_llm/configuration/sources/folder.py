@@ -59,8 +59,9 @@ class FolderSource:
             return self._refused(f"the folder holds more than {self.files} files.")
         layers = [chain(path, self.limits) for path in paths]
         files = tuple(file for layer in layers for file in layer.files)
-        self._extended = tuple(file for file in files if file.parent != self.path)
-        return Layer(self.name, lower=tuple(layers), files=files)
+        missing = tuple(file for layer in layers for file in layer.missing)
+        self._extended = tuple(file for file in (*files, *missing) if file.parent != self.path)
+        return Layer(self.name, lower=tuple(layers), files=files, missing=missing)
 
     def _refused(self, message: str) -> Layer:
         place = Place(self.path, 1, 1)
