@@ -148,7 +148,8 @@ def _requirements(environment: Environment) -> _Rows:
     limited = gateway.rate_limit_rps is not None
     yield f"{base}rate_limiting", limited, f"{service}rate_limit_rps"
     yield f"{base}request_validation", True, "the gateway, which checks every request"
-    yield f"{base}audit_logging", False, "an audit log, which is not there yet"
+    audited = bool(environment.hosts_with("configuration"))
+    yield f"{base}audit_logging", audited, "the audit log of a host with role configuration"
     metrics = "service_network.metrics_connection."
     yield f"{metrics}ssl_enabled", _tls(environment, "prometheus"), "listeners.prometheus.tls"
     yield f"{metrics}authentication", False, "a password for Prometheus, which is not there yet"

@@ -47,7 +47,7 @@ class SecurityRequirements(WrittenModel):
         default=None, description="Derived: true, the gateway checks every request."
     )
     audit_logging: bool | None = Field(
-        default=None, description="Derived: false, no service writes an audit log yet."
+        default=None, description="Derived: whether a host has role configuration."
     )
 
 

@@ -14,7 +14,7 @@ from hxp_enterprise_llm.configuration.rules.times import AFTER_DRAIN
 from hxp_enterprise_llm.orchestration.resolvers.vllm import resolve
 from hxp_enterprise_llm.schemas.environment import Environment
 from hxp_enterprise_llm.schemas.listeners import Listeners
-from hxp_enterprise_llm.testing.factories import context, environment
+from hxp_enterprise_llm.testing.factories import HOSTS, context, environment
 
 Judge = Callable[[dict[str, Any]], list[Diagnostic]]
 
@@ -129,6 +129,13 @@ def test_every_key_whose_description_says_derived_is_derived_and_no_other() -> N
     }
     found = {dotted(item.path) for item in derived("test", environment())}
     assert described - {"engine.version"} == found
+
+
+def test_audit_logging_is_derived_from_the_service_that_keeps_an_audit_log() -> None:
+    edge = {"roles": ["gateway", "configuration"], "memory": "1GiB"}
+    for hosts, audited in ((HOSTS, False), ({**HOSTS, "edge-1": edge}, True)):
+        values = {dotted(item.path): item.value for item in derived("t", environment(hosts=hosts))}
+        assert values["service_network.security_requirements.audit_logging"] is audited
 
 
 def test_derived_keys_of_a_whole_environment_name_its_hosts() -> None:
