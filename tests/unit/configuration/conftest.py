@@ -14,6 +14,7 @@ import yaml
 
 from hxp_enterprise_llm.configuration.diagnostics import Diagnostic, InvalidEnvironmentError
 from hxp_enterprise_llm.configuration.loader import LoadedEnvironment, load
+from hxp_enterprise_llm.configuration.sources.memory import MemorySource
 
 TODAY = date(2026, 11, 21)
 SHA = "ab" * 32
@@ -37,6 +38,12 @@ DOCUMENT: dict[str, Any] = {
 
 Write = Callable[[str, str], Path]
 Judge = Callable[..., list[Diagnostic]]
+
+
+@pytest.fixture
+def source() -> MemorySource:
+    """Return what a manager of a `Sample` reads; tests change it."""
+    return MemorySource("overrides", {"level": 1}, actor="ann", revision="1")
 
 
 @pytest.fixture
