@@ -18,6 +18,7 @@ from hxp_enterprise_llm.core import (
     VllmService,
 )
 from hxp_enterprise_llm.core.exceptions import DependencyError, RegistryError
+from hxp_enterprise_llm.core.health import Verdict
 from hxp_enterprise_llm.core.vllm_service import VllmConfig
 from hxp_enterprise_llm.testing.engine import EngineDouble
 
@@ -201,6 +202,34 @@ async def test_infrastructure_and_integration_services_work_with_the_model_servi
             await double.start()
             for name in ("router", "history"):
                 await made[name].lifecycle.wait_for(State.READY)
+
+
+class Reader(BaseInfrastructureService[DemoConfig]):
+    """An infrastructure service that can do without a model for a while."""
+
+    async def on_start(self, resources: AsyncExitStack) -> None:
+        """It needs nothing more."""
+
+
+@pytest.mark.feature("CO-15")
+async def test_a_service_that_starts_again_while_the_engine_is_away_knows_it() -> None:
+    async with EngineDouble("small") as double:
+        config = VllmConfig(url=f"http://{double.address}", models=("small",), check_interval=0.02)
+        engine = VllmService(config, name="engine", policy=QUICK)
+        reader = Reader(DemoConfig(), policy=QUICK)
+        reader.rely_on(engine)
+        async with engine, asyncio.timeout(20):
+            async with reader:
+                assert reader.state is State.READY
+            await double.kill()
+            await engine.lifecycle.wait_for(State.DEGRADED)
+            async with reader:
+                assert reader.state is State.DEGRADED
+                assert "dependency engine" in reader.causes
+                assert (await reader.health()).verdict is Verdict.DEGRADED
+                await double.start()
+                await reader.lifecycle.wait_for(State.READY)
+                assert reader.causes == {}
 
 
 async def answer(connection: str) -> str:

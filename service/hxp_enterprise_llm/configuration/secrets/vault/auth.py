@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -78,7 +79,7 @@ class Jwt:
     async def login(self, client: Asks) -> Token:
         """Return a new token."""
         try:
-            jwt = self.file.read_text().strip()
+            jwt = (await asyncio.to_thread(self.file.read_text)).strip()
         except OSError as error:
             raise SecretError(
                 f"token file {self.file}: {error.strerror}",
