@@ -5,32 +5,31 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
-from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hxp_enterprise_llm.cli.console import Output, OutputOption, print_json, print_table
+from hxp_enterprise_llm.cli.secret_manager import (
+    DryRun,
+    NameArgument,
+    age_text,
+    document_of,
+    line_of,
+    told,
+    with_manager,
+)
+from hxp_enterprise_llm.cli.secret_rotation import due, rekey, rotate, rule
 from hxp_enterprise_llm.cli.target import EnvironmentArgument, open_target
 from hxp_enterprise_llm.core.exceptions import CitadelError, ExitCode, RefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from hxp_enterprise_llm.configuration.secrets import Secret
-    from hxp_enterprise_llm.configuration.secrets.backends.base import SecretInfo
-    from hxp_enterprise_llm.configuration.secrets.manager import SecretManager
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
-T = TypeVar("T")
-
-NameArgument = Annotated[
-    str, typer.Argument(help="Its path; of another backend with its scheme: vault:kv/db#password")
-]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would change and end.")]
+for command in (rotate, due, rule, rekey):
+    app.command()(command)
 
 
 @app.command("set")
@@ -49,8 +48,10 @@ def set_(
     Examples: citadel secrets set local smtp/password · citadel secrets set local a/b < file
     """
     value = _value(f"Value of {name}", fernet_key)
-    info = _run(environment, lambda manager, actor: manager.set(name, value, actor=actor), name)
-    return _told(info, f"{name} is set, version {info.version}", output)
+    info = with_manager(
+        environment, lambda manager, actor: manager.set(name, value, actor=actor), name
+    )
+    return told(info, f"{name} is set, version {info.version}", output)
 
 
 @app.command()
@@ -76,7 +77,9 @@ def get(
             next_step="Write it to a file of mode 0600 with --to FILE, or use a reference to it.",
         )
     if reveal or to:
-        value = _run(environment, lambda manager, actor: manager.get(name, actor=actor), name)
+        value = with_manager(
+            environment, lambda manager, actor: manager.get(name, actor=actor), name
+        )
         if to:
             _write_new(to, value)
         if reveal and output is Output.JSON:
@@ -85,8 +88,8 @@ def get(
         if reveal:
             typer.echo(value.reveal())
             return ExitCode.OK
-    info = _run(environment, lambda manager, actor: manager.info(name, actor=actor), name)
-    return _told(info, _line(info), output)
+    info = with_manager(environment, lambda manager, actor: manager.info(name, actor=actor), name)
+    return told(info, line_of(info), output)
 
 
 @app.command("list")
@@ -99,69 +102,14 @@ def list_(
 
     Examples: citadel secrets list local · citadel secrets list local postgres/ --output json
     """
-    found = _run(environment, lambda manager, actor: manager.list(prefix, actor=actor), prefix)
+    found = with_manager(
+        environment, lambda manager, actor: manager.list(prefix, actor=actor), prefix
+    )
     if output is Output.JSON:
-        print_json([_document(info) for info in found])
+        print_json([document_of(info) for info in found])
         return ExitCode.OK
-    rows = [(info.path, str(info.version), _age(info), info.key_id) for info in found]
+    rows = [(info.path, str(info.version), age_text(info), info.key_id) for info in found]
     print_table(("secret", "version", "age", "key"), rows)
-    return ExitCode.OK
-
-
-@app.command()
-def rotate(
-    environment: EnvironmentArgument,
-    names: Annotated[list[str] | None, typer.Argument(help="Secrets to rotate.")] = None,
-    *,
-    due: Annotated[bool, typer.Option("--due", help="All that are 90 days old or older.")] = False,
-    dry_run: DryRun = False,
-    output: Annotated[Output, OutputOption] = Output.TEXT,
-) -> int:
-    """Give secrets new random values; `citadel up` brings them to the hosts.
-
-    Examples: citadel secrets rotate local redis/default · citadel secrets rotate local --due
-    """
-    if bool(names) == due:
-        raise RefusedError(
-            "rotate needs names, or --due", next_step="See: citadel secrets list ENVIRONMENT."
-        )
-
-    async def work(manager: SecretManager, actor: str) -> list[str]:
-        found = [item.path for item in await manager.due()] if due else list(names or ())
-        for name in found:
-            await (manager.info if dry_run else manager.rotate)(name, actor=actor)
-        return found
-
-    done = _run(environment, work, *(names or ()))
-    if output is Output.JSON:
-        print_json({"environment": environment, "rotated": done, "dry_run": dry_run})
-        return ExitCode.OK
-    verb = "would get a new value" if dry_run else "has a new value"
-    typer.echo("\n".join(f"{name} {verb}" for name in done) or "nothing is due")
-    if done and not dry_run:
-        typer.echo(f"run: citadel up {environment}")
-    return ExitCode.OK
-
-
-@app.command()
-def rekey(*, dry_run: DryRun = False, output: Annotated[Output, OutputOption] = Output.TEXT) -> int:
-    """Seal the secrets of all environments of this checkout with a new key; values stay.
-
-    Examples: citadel secrets rekey --dry-run · citadel secrets rekey --output json
-    """
-    from dataclasses import asdict
-
-    from hxp_enterprise_llm.configuration.secrets.rekey import rekey as rekeyed
-    from hxp_enterprise_llm.orchestration.paths import state
-
-    done = rekeyed(state(), dry_run=dry_run)
-    if output is Output.JSON:
-        print_json(asdict(done) | {"dry_run": dry_run})
-        return ExitCode.OK
-    would = "would be " if dry_run else ""
-    for name, count in done.environments.items():
-        typer.echo(f"{name}: {count} {would}sealed with {done.key_id or 'a new key'}")
-    typer.echo(f"keys {would}dropped: {', '.join(done.retired) or 'none'}")
     return ExitCode.OK
 
 
@@ -240,7 +188,7 @@ def backup(
     """
     _refuse_existing(file)
     passphrase = _value("Passphrase")
-    data = _run(environment, lambda manager, actor: manager.backup(passphrase, actor=actor))
+    data = with_manager(environment, lambda manager, actor: manager.backup(passphrase, actor=actor))
     _write_new(file, data)
     if output is Output.JSON:
         print_json({"environment": environment, "file": str(file), "bytes": len(data)})
@@ -257,6 +205,9 @@ def restore(
     replace: Annotated[
         bool, typer.Option("--replace", help="Also over values that are different now.")
     ] = False,
+    foreign: Annotated[
+        bool, typer.Option("--foreign", help="Also from a backup of another environment.")
+    ] = False,
     dry_run: DryRun = False,
     output: Annotated[Output, OutputOption] = Output.TEXT,
 ) -> int:
@@ -271,45 +222,22 @@ def restore(
     except OSError as error:
         raise CitadelError(f"backup {file}: {error.strerror}") from None
     passphrase = _value("Passphrase")
-    done = _run(
+    done = with_manager(
         environment,
         lambda manager, actor: manager.restore(
-            data, passphrase, actor=actor, replace=replace, dry_run=dry_run
+            data, passphrase, actor=actor, replace=replace, foreign=foreign, dry_run=dry_run
         ),
     )
     if output is Output.JSON:
         print_json(asdict(done) | {"dry_run": dry_run})
         return ExitCode.OK
     verb = "would be" if dry_run else "were"
+    of = f" {done.environment}" if done.environment else ""
     typer.echo(
-        f"backup of {done.made_at:%Y-%m-%d %H:%M} is whole: {len(done.new)} {verb} put back, "
+        f"backup{of} of {done.made_at:%Y-%m-%d %H:%M} is whole: {len(done.new)} {verb} put back, "
         f"{len(done.other)} {verb} replaced, {len(done.same)} are the same"
     )
     return ExitCode.OK
-
-
-def _run(
-    environment: str, work: Callable[[SecretManager, str], Awaitable[T]], *addresses: str
-) -> T:
-    from hxp_enterprise_llm.configuration.secrets.references import operator
-
-    async def opened() -> T:
-        async with _manager(open_target(environment).state, addresses) as manager:
-            return await work(manager, operator())
-
-    return asyncio.run(opened())
-
-
-@asynccontextmanager
-async def _manager(state: Path, addresses: Sequence[str]) -> AsyncIterator[SecretManager]:
-    """Open the environment's sealed file, and the backends that addresses name."""
-    from hxp_enterprise_llm.configuration.secrets.references import local_manager
-
-    manager = local_manager(state, os.environ, {address.partition(":")[0] for address in addresses})
-    try:
-        yield manager
-    finally:
-        await manager.aclose()
 
 
 def _value(prompt: str, fernet_key: Path | None = None) -> Secret:
@@ -348,33 +276,6 @@ def _write_new(file: Path, content: Secret | bytes) -> None:
         raise CitadelError(f"{file}: {error.strerror}") from None
     with os.fdopen(handle, "wb") as opened:
         opened.write(data)
-
-
-def _told(info: SecretInfo, text: str, output: Output) -> int:
-    if output is Output.JSON:
-        print_json(_document(info))
-    else:
-        typer.echo(text)
-    return ExitCode.OK
-
-
-def _document(info: SecretInfo) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return asdict(info)
-
-
-def _line(info: SecretInfo) -> str:
-    return f"{info.path}: version {info.version}, {_age(info)} old, sealed with {info.key_id}"
-
-
-def _age(info: SecretInfo) -> str:
-    from hxp_enterprise_llm.configuration.secrets.keyring import utc_now
-
-    if info.made_at is None:
-        return "unknown"
-    age = max(utc_now() - info.made_at, timedelta())
-    return f"{age.days} d" if age.days else f"{age.seconds // 3600} h"
 
 
 def _record(item: Any) -> dict[str, Any]:

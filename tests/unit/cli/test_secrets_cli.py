@@ -19,32 +19,6 @@ from hxp_enterprise_llm.configuration.secrets.store import SealedStore
 Capture = pytest.CaptureFixture[str]
 CANARY = "canary-c1i-51f3"
 PASSPHRASE = "correct horse battery"
-FILE = """\
-schema: 1
-provider: {kind: local}
-hosts:
-  llm-1: {roles: [vllm, gateway], memory: 8GiB}
-"""
-
-
-@pytest.fixture
-def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "Pulumi.yaml").write_text("name: test\n")
-    (tmp_path / "stacks/environments").mkdir(parents=True)
-    (tmp_path / "stacks/environments/local.yaml").write_text(FILE)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path / ".citadel/local"
-
-
-@pytest.fixture
-def piped(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
-    """Run a command with a text on standard input."""
-
-    def call(*words: str, stdin: str = "") -> int:
-        monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
-        return run(["secrets", *words])
-
-    return call
 
 
 class Terminal(io.StringIO):
@@ -124,36 +98,6 @@ def test_a_fernet_token_of_an_older_system_is_kept_as_aes_256(
     assert piped("set", "local", "a", "--fernet-key", "fernet.key", stdin=token) == 0
     assert SealedStore(state).get("a").reveal() == CANARY
     assert json.loads((state / "secrets.json").read_text())["cipher"] == "AES-256-GCM"
-
-
-@pytest.mark.feature("CX-03")
-def test_what_is_90_days_old_is_rotated_and_nothing_else(
-    state: Path, piped: Callable[..., int], capsys: Capture
-) -> None:
-    piped("set", "local", "new", stdin="n1")
-    store = SealedStore(state)
-    store.set("old", Secret("o1"), made_at=datetime.now(UTC) - timedelta(days=91))
-    assert piped("rotate", "local", "--due", "--dry-run") == 0
-    assert capsys.readouterr().out.endswith("generated:old would get a new value\n")
-    assert store.get("old").reveal() == "o1"
-    assert piped("rotate", "local", "--due", "--output", "json") == 0
-    assert json.loads(capsys.readouterr().out)["rotated"] == ["generated:old"]
-    assert store.get("old").reveal() != "o1"
-    assert store.get("new").reveal() == "n1"
-    assert piped("rotate", "local", "--due") == 0
-    assert capsys.readouterr().out == "nothing is due\n"
-
-
-def test_rotate_says_how_the_value_gets_to_the_hosts_and_refuses_half_an_order(
-    state: Path, piped: Callable[..., int], capsys: Capture
-) -> None:
-    piped("set", "local", "a", stdin="1")
-    assert piped("rotate", "local", "a") == 0
-    assert "run: citadel up local" in capsys.readouterr().out
-    assert piped("rotate", "local") == 3
-    assert piped("rotate", "local", "a", "--due") == 3
-    assert piped("rotate", "local", "unknown") == 1
-    assert "no secret unknown" in capsys.readouterr().err
 
 
 @pytest.mark.feature("CX-03")
@@ -239,6 +183,22 @@ def test_doctor_says_what_is_wrong_and_what_is_due(
     assert found["audit log"]["state"] == "ok"
 
 
+@pytest.mark.feature("CX-03")
+def test_doctor_sees_a_file_of_an_older_format_until_it_is_rekeyed(
+    state: Path, piped: Callable[..., int], capsys: Capture
+) -> None:
+    state.mkdir(parents=True)
+    formats = Path(__file__).parents[1] / "configuration/secrets/formats"
+    for name, target in (("ring.json", "secrets.key"), ("sealed-2.json", "local/secrets.json")):
+        (state.parent / target).write_bytes((formats / name).read_bytes())
+        (state.parent / target).chmod(0o600)
+    assert piped("doctor", "local") == 2
+    assert "older format, which binds no environment" in capsys.readouterr().out
+    assert piped("rekey") == 0
+    piped("doctor", "local")
+    assert "3 secrets open" in capsys.readouterr().out
+
+
 def test_doctor_sees_a_key_that_is_due_and_a_rekey_that_did_not_end(
     state: Path, piped: Callable[..., int], capsys: Capture
 ) -> None:
@@ -266,6 +226,7 @@ def test_a_backup_brings_secrets_back_and_is_checked_before(
     (state / "secrets.json").unlink()
     (state.parent / "secrets.key").unlink()
     assert piped("restore", "local", "kept", stdin="another passphrase") == 1
+    assert "passphrase is not the one" in capsys.readouterr().err
     assert piped("restore", "local", "kept", "--dry-run", stdin=PASSPHRASE) == 0
     assert not (state / "secrets.json").exists()
     assert piped("restore", "local", "kept", stdin=PASSPHRASE) == 0
@@ -279,6 +240,21 @@ def test_a_backup_brings_secrets_back_and_is_checked_before(
     assert CANARY not in shown
     assert PASSPHRASE not in shown
     assert CANARY not in (tmp_path / "kept").read_text()
+
+
+@pytest.mark.feature("CX-05")
+def test_a_backup_of_another_environment_is_named_and_refused_unless_meant(
+    state: Path, piped: Callable[..., int], capsys: Capture
+) -> None:
+    other = state.parents[1] / "stacks/environments/other.yaml"
+    other.write_text((other.parent / "local.yaml").read_text())
+    piped("set", "local", "a", stdin=CANARY)
+    piped("backup", "local", "kept", stdin=PASSPHRASE)
+    assert piped("restore", "other", "kept", stdin=PASSPHRASE) == 3
+    assert "is of environment local, not of other" in capsys.readouterr().err
+    assert piped("restore", "other", "kept", "--foreign", stdin=PASSPHRASE) == 0
+    assert "backup local of " in capsys.readouterr().out
+    assert SealedStore(state.parent / "other").get("a").reveal() == CANARY
 
 
 def test_a_typed_value_is_asked_for_twice_without_echo(

@@ -1,16 +1,18 @@
 """Backups: one file, sealed with a key that a passphrase gives, whose every part is checked.
 
-The key is scrypt's (RFC 7914). A manifest, sealed as well, names every entry with its time:
-one that is missing, added or in another's place is found before anything is written.
+The key is scrypt's (RFC 7914). A manifest, sealed as well, names the environment and every entry
+with its time and rule: one that is missing, added or in another's place is found before anything is
+written. Format 1 named no environment and had no rules; it is read.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
+import hmac
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -19,10 +21,13 @@ from hxp_enterprise_llm.configuration.secrets.errors import (
     SecretRefusedError,
     TamperedError,
     UnknownKeyError,
+    WrongPassphraseError,
 )
+from hxp_enterprise_llm.configuration.secrets.rules import RotationRule, read_rule
 from hxp_enterprise_llm.configuration.secrets.secret import Secret
 
-FORMAT = "citadel secrets backup 1"
+FORMAT = "citadel secrets backup 2"
+_FIRST = "citadel secrets backup 1"
 COST = 2**17
 """scrypt's N: 128 MiB and some tenths of a second a guess (OWASP's advice of 2023)."""
 _BLOCK = 8
@@ -40,6 +45,22 @@ class Saved:
     path: str
     value: Secret
     made_at: datetime | None
+    rule: RotationRule = field(default_factory=RotationRule)
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a backup holds.
+
+    Attributes:
+        made_at: When it was made.
+        environment: Whose secrets they are; empty where that is not known.
+        secrets: All of them.
+    """
+
+    made_at: datetime
+    environment: str
+    secrets: tuple[Saved, ...]
 
 
 class _Keys:
@@ -55,15 +76,12 @@ class _Keys:
         return self._key
 
 
-def pack(
-    secrets: Sequence[Saved], passphrase: Secret, made_at: datetime, *, cost: int = COST
-) -> bytes:
+def pack(contents: Contents, passphrase: Secret, *, cost: int = COST) -> bytes:
     """Return a backup.
 
     Args:
-        secrets: What to keep.
+        contents: What to keep.
         passphrase: At least 12 characters; without it the backup is worth nothing.
-        made_at: Time of now.
         cost: scrypt's N, a power of two.
 
     Raises:
@@ -75,18 +93,20 @@ def pack(
             next_step="Choose a longer one, and keep it away from the backup.",
         )
     salt = os.urandom(_SALT_BYTES)
-    keys = _Keys(_key(passphrase, salt, cost))
+    key = _key(passphrase, salt, cost)
+    keys = _Keys(key)
     manifest = {
-        "made_at": made_at.isoformat(),
-        "entries": {item.path: _time(item.made_at) for item in secrets},
+        "made_at": contents.made_at.isoformat(),
+        "environment": contents.environment,
+        "entries": {item.path: _line(item) for item in contents.secrets},
     }
     document = {
         "format": FORMAT,
-        "key": {"function": "scrypt", "cost": cost, "salt": _text(salt)},
+        "key": {"function": "scrypt", "cost": cost, "salt": _text(salt), "check": _check(key)},
         "manifest": _text(envelope.seal(keys, _MANIFEST, json.dumps(manifest).encode())),
         "entries": {
             item.path: _text(envelope.seal(keys, item.path, item.value.reveal().encode(), _ENTRY))
-            for item in secrets
+            for item in contents.secrets
         },
     }
     return json.dumps(document, indent=1).encode()
@@ -95,15 +115,18 @@ def pack(
 _ENTRY = b"entry"
 
 
-def unpack(data: bytes, passphrase: Secret) -> tuple[datetime, tuple[Saved, ...]]:
-    """Check a whole backup; return when it was made and what it holds.
+def unpack(data: bytes, passphrase: Secret) -> Contents:
+    """Check a whole backup; return what it holds.
 
     Raises:
-        TamperedError: The passphrase is another one, or a part was changed, removed or added.
+        WrongPassphraseError: The passphrase is another one.
+        TamperedError: A part was changed, removed or added.
         SecretRefusedError: It is no backup.
     """
     document = _document(data)
-    keys = _Keys(_key(passphrase, *_function(document)))
+    key = _key(passphrase, *_function(document))
+    _refuse_other_key(document, key)
+    keys = _Keys(key)
     try:
         manifest = json.loads(envelope.unseal(keys, _MANIFEST, _bytes(document["manifest"])))
     except (TamperedError, UnknownKeyError):
@@ -119,10 +142,37 @@ def unpack(data: bytes, passphrase: Secret) -> tuple[datetime, tuple[Saved, ...]
             next_step="Use another backup.",
         )
     saved = tuple(
-        Saved(path, _value(keys, path, _bytes(sealed[path])), _when(named[path]))
+        _saved(path, _value(keys, path, _bytes(sealed[path])), named[path])
         for path in sorted(sealed)
     )
-    return datetime.fromisoformat(manifest["made_at"]), saved
+    made_at = datetime.fromisoformat(manifest["made_at"])
+    return Contents(made_at, manifest.get("environment", ""), saved)
+
+
+def _check(key: bytes) -> str:
+    """Return what tells a wrong passphrase from a changed backup; it says no more than those do."""
+    return hmac.new(key, b"citadel backup key", hashlib.sha256).hexdigest()[:16]
+
+
+def _refuse_other_key(document: dict[str, Any], key: bytes) -> None:
+    if document["format"] == _FIRST:
+        return
+    check = str(document["key"].get("check")).encode(errors="replace")
+    if not hmac.compare_digest(_check(key).encode(), check):
+        raise WrongPassphraseError(
+            "the passphrase is not the one that this backup was sealed with",
+            next_step="Try it again. If it is right, the backup's head was changed: use another.",
+        )
+
+
+def _line(item: Saved) -> dict[str, Any]:
+    return {"made_at": _time(item.made_at), "rotation": item.rule.document()}
+
+
+def _saved(path: str, value: Secret, line: Any) -> Saved:
+    if isinstance(line, str):
+        return Saved(path, value, _when(line))
+    return Saved(path, value, _when(line["made_at"]), read_rule(line["rotation"]))
 
 
 def _value(keys: _Keys, path: str, data: bytes) -> Secret:
@@ -136,7 +186,7 @@ def _document(data: bytes) -> dict[str, Any]:
         document = None
     if (
         not isinstance(document, dict)
-        or document.get("format") != FORMAT
+        or document.get("format") not in {_FIRST, FORMAT}
         or not isinstance(document.get("key"), dict)
         or not isinstance(document.get("manifest"), str)
         or not isinstance(document.get("entries"), dict)

@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hxp_enterprise_llm.configuration.audit import AuditLog
+from hxp_enterprise_llm.configuration.secrets.entries import FORMAT
 from hxp_enterprise_llm.configuration.secrets.keyring import Clock, KeyRing, utc_now
 from hxp_enterprise_llm.configuration.secrets.policy import SecretPolicy
 from hxp_enterprise_llm.configuration.secrets.references import (
     AUDIT_FILE,
     local_manager,
     refuse_unresolved,
+    watched,
 )
+from hxp_enterprise_llm.configuration.secrets.rotation import Kind
 from hxp_enterprise_llm.configuration.secrets.store import SealedStore
 from hxp_enterprise_llm.core.exceptions import CitadelError
 
@@ -51,7 +54,7 @@ async def examine(
         "references": lambda: _references(loaded, folder),
     }
     found = [_checked(name, check) for name, check in checks.items()]
-    return (*found, await _ages(folder, clock))
+    return (*found, await _ages(loaded, folder, clock))
 
 
 def _checked(name: str, check: Callable[[], Finding]) -> Finding:
@@ -76,6 +79,9 @@ def _sealed(store: SealedStore) -> Finding:
     paths = store.paths()
     for path in paths:
         store.get(path)
+    if any(store.entry(path).format != FORMAT for path in paths):
+        text = "it has an older format, which binds no environment; run: citadel secrets rekey"
+        return Finding("sealed file", "due", text)
     return Finding("sealed file", "ok", f"{len(paths)} secrets open")
 
 
@@ -90,15 +96,23 @@ def _references(loaded: LoadedEnvironment, folder: Path) -> Finding:
     return Finding("references", "ok", "all have a value")
 
 
-async def _ages(folder: Path, clock: Clock) -> Finding:
-    manager = local_manager(folder, os.environ, clock=clock)
+async def _ages(loaded: LoadedEnvironment, folder: Path, clock: Clock) -> Finding:
+    addresses = watched(loaded)
+    schemes = {address.partition(":")[0] for address in addresses}
+    manager = local_manager(folder, os.environ, schemes, strict=False, clock=clock)
     try:
-        due = await manager.due()
-    except CitadelError as error:
-        return Finding("ages", "fault", error.message)
+        found = await manager.look(addresses)
+    except (CitadelError, OSError) as error:
+        return Finding("ages", "fault", str(error).replace("\n", " "))
     finally:
         await manager.aclose()
+    if found.failed:
+        return Finding("ages", "fault", "; ".join(": ".join(item) for item in found.failed))
+    # The check of the key ring speaks of keys.
+    due = ", ".join(item.path for item in found.due if item.kind is Kind.SECRET)
     if due:
-        names = ", ".join(item.path for item in due)
-        return Finding("ages", "due", f"{names}; run: citadel secrets rotate ENVIRONMENT --due")
-    return Finding("ages", "ok", "nothing is due")
+        return Finding("ages", "due", f"{due}; run: citadel secrets rotate ENVIRONMENT --due")
+    unknown = ", ".join(found.unknown)
+    return Finding(
+        "ages", "ok", f"nothing is due{f'; of unknown age: {unknown}' if unknown else ''}"
+    )

@@ -29,6 +29,12 @@ class TamperedError(SecretError):
     code = "secrets.tampered"
 
 
+class WrongPassphraseError(SecretError):
+    """A backup is whole as far as one can tell, and sealed under another passphrase."""
+
+    code = "secrets.wrong-passphrase"
+
+
 class UnknownKeyError(SecretError):
     """The key ring lacks the key that an envelope names."""
 

@@ -4,44 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from hxp_enterprise_llm.configuration.audit import AuditEvent, AuditLog
+from hxp_enterprise_llm.configuration.audit import AuditError, AuditEvent, AuditLog
 from hxp_enterprise_llm.configuration.secrets.access import Access, Verb, denied
-from hxp_enterprise_llm.configuration.secrets.backends.base import Backend, SecretInfo
-from hxp_enterprise_llm.configuration.secrets.backup import Saved, pack, unpack
+from hxp_enterprise_llm.configuration.secrets.backends.base import Backend, Keyed, SecretInfo
+from hxp_enterprise_llm.configuration.secrets.backup import Contents, Saved, pack, unpack
 from hxp_enterprise_llm.configuration.secrets.cache import Cached, SecretCache
 from hxp_enterprise_llm.configuration.secrets.errors import (
     AccessDeniedError,
     SecretNotFoundError,
     SecretRefusedError,
 )
+from hxp_enterprise_llm.configuration.secrets.hooks import Hook
 from hxp_enterprise_llm.configuration.secrets.keyring import Clock, utc_now
 from hxp_enterprise_llm.configuration.secrets.metrics import SecretMetrics
 from hxp_enterprise_llm.configuration.secrets.policy import SecretPolicy
-from hxp_enterprise_llm.configuration.secrets.rotation import Due, ages
+from hxp_enterprise_llm.configuration.secrets.restore import (
+    Restored,
+    compare,
+    put_back,
+    refuse_foreign,
+)
+from hxp_enterprise_llm.configuration.secrets.rotation import Ages, Due, Kind, age_of, ages
+from hxp_enterprise_llm.configuration.secrets.rules import MadeBy, RotationRule
 from hxp_enterprise_llm.configuration.secrets.secret import Secret
 from hxp_enterprise_llm.configuration.secrets.values import new_value
-
-
-@dataclass(frozen=True)
-class Restored:
-    """What a restore did, or would do; all are paths.
-
-    Attributes:
-        made_at: When the backup was made.
-        new: Were missing.
-        same: Have this value already.
-        other: Had another value.
-    """
-
-    made_at: datetime
-    new: tuple[str, ...]
-    same: tuple[str, ...]
-    other: tuple[str, ...]
+from hxp_enterprise_llm.core.exceptions import CitadelError
 
 
 @dataclass
@@ -62,6 +54,8 @@ class SecretManager:
         audit: Takes a record of each operation, refused ones too.
         policy: Rotation, cache and transport.
         metrics: Series; of a registry of their own when not given.
+        environment: Whose secrets these are; backups name it.
+        hook: Runs the hooks of secrets; without it those with a hook are not rotated.
         clock: Time of now.
         monotonic: Seconds that never go backwards.
     """
@@ -74,6 +68,8 @@ class SecretManager:
         audit: AuditLog,
         policy: SecretPolicy | None = None,
         metrics: SecretMetrics | None = None,
+        environment: str = "",
+        hook: Hook | None = None,
         clock: Clock = utc_now,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -82,6 +78,7 @@ class SecretManager:
         self._access, self._audit = access, audit
         self.policy = policy or SecretPolicy()
         self.metrics = metrics or SecretMetrics()
+        self._environment, self._hook = environment, hook
         self._clock, self._monotonic = clock, monotonic
         self._caches = {
             scheme: SecretCache(self.policy.cache, clock=monotonic)
@@ -116,12 +113,21 @@ class SecretManager:
         Raises:
             AccessDeniedError: No rule allows it.
             SecretRefusedError: The backend is read only, or the value is empty.
+            AuditError: It cannot be recorded; the text says that it has happened.
         """
         backend, path = self._find(address)
-        with self._recorded(actor, Verb.WRITE, backend, path):
-            info = await backend.set(path, value)
-        self._forget(backend, path)
-        return info
+        with self._changed(actor, Verb.WRITE, backend, path):
+            return await backend.set(path, value)
+
+    async def set_rule(self, address: str, rule: RotationRule, *, actor: str) -> SecretInfo:
+        """Change how a secret is renewed; its value stays.
+
+        Raises:
+            SecretRefusedError: Its backend keeps the rule elsewhere.
+        """
+        backend, path = self._find(address)
+        with self._changed(actor, Verb.WRITE, backend, path):
+            return await backend.set_rule(path, rule)
 
     async def info(self, address: str, *, actor: str) -> SecretInfo:
         """Return what may be shown of a secret."""
@@ -138,43 +144,90 @@ class SecretManager:
     async def remove(self, address: str, *, actor: str) -> None:
         """Remove a secret."""
         backend, path = self._find(address)
-        with self._recorded(actor, Verb.WRITE, backend, path):
+        with self._changed(actor, Verb.WRITE, backend, path):
             await backend.remove(path)
-        self._forget(backend, path)
 
     async def rotate(self, address: str, *, actor: str, value: Secret | None = None) -> SecretInfo:
-        """Give a secret that exists a new value, a random one when none is given."""
+        """Give a secret that exists a new value: the one given, its hook's, or a random one.
+
+        Raises:
+            SecretRefusedError: Somebody gave its value, and it has no hook.
+            SecretError: Its hook failed.
+        """
         backend, path = self._find(address)
-        with self._recorded(actor, Verb.ROTATE, backend, path):
-            await backend.info(path)
-            info = await backend.set(path, value or Secret(new_value(path)))
-        self._forget(backend, path)
+        with self._changed(actor, Verb.ROTATE, backend, path):
+            info = await backend.info(path)
+            made_by = MadeBy.GIVEN if value else info.rule.made_by
+            new = value or await self._renewed(actor, backend, info)
+            info = await backend.set(path, new, made_by=made_by)
         self.metrics.rotations.inc()
         return info
 
-    async def due(self) -> tuple[Due, ...]:
-        """Return what is older than the policy allows, most overdue first; sets the metrics."""
-        found: list[Due] = []
-        oldest = timedelta()
+    async def due(self, addresses: Iterable[str] = ()) -> tuple[Due, ...]:
+        """Return what is older than it may get, most overdue first; sets the metrics."""
+        return (await self.look(addresses)).due
+
+    async def look(self, addresses: Iterable[str] = ()) -> Ages:
+        """Return how old all secrets of local backends and their keys are; sets the metrics.
+
+        Args:
+            addresses: What to look at beside them, such as the references of an environment. One
+                that ends in `/` stands for all that its backend has below.
+        """
+        now, every = self._clock(), self.policy.rotate_every
+        found = Ages()
         for scheme, backend in self._backends.items():
-            if not backend.writable:
-                continue
-            walk = await ages(scheme, backend.list(), self.policy.rotate_every, self._clock())
-            found += walk.due
-            oldest = max(oldest, walk.oldest)
-        self.metrics.due.set(len(found))
-        self.metrics.oldest.set(oldest.total_seconds())
-        return tuple(sorted(found, key=lambda item: (-item.over, item.path)))
+            if backend.writable and not backend.remote:
+                found += await ages(scheme, backend.list(), every, now)
+            for key in backend.keys() if isinstance(backend, Keyed) else ():
+                found += age_of(key.path, key, every, now, Kind.KEY)
+        for address in dict.fromkeys(addresses):
+            found += await self._looked(address, now)
+        self.metrics.ages.show(found, now)
+        return found
+
+    async def _looked(self, address: str, now: datetime) -> Ages:
+        every = self.policy.rotate_every
+        try:
+            backend, path = self._find(address)
+            if backend.writable and not backend.remote:
+                return Ages()
+            if path.endswith("/"):
+                return await ages(backend.scheme, backend.list(path), every, now)
+            return age_of(address, await backend.info(path), every, now)
+        except CitadelError as error:
+            return Ages(failed=((address, error.message),))
+
+    async def _renewed(self, actor: str, backend: Backend, info: SecretInfo) -> Secret:
+        fresh = Secret(new_value(info.path))
+        if info.rule.hook:
+            if self._hook is None:
+                raise SecretRefusedError(
+                    f"secret {backend.scheme}:{info.path} is renewed by a hook",
+                    next_step="Rotate it where its hook is: citadel secrets rotate.",
+                )
+            # A hook changes something outside: what cannot be recorded does not begin.
+            self._record(actor, Verb.ROTATE, f"{backend.scheme}:{info.path}", "begun", "hook")
+            return await asyncio.to_thread(self._hook, info.rule.hook, info.path, fresh)
+        if info.rule.made_by is MadeBy.GIVEN:
+            raise SecretRefusedError(
+                f"secret {backend.scheme}:{info.path} was given by somebody: a random value would "
+                "not fit what it opens",
+                next_step="Give the new one: citadel secrets set; or say who makes it: citadel "
+                "secrets rule … --hook PROGRAM or --generated.",
+            )
+        return fresh
 
     async def backup(self, passphrase: Secret, *, actor: str) -> bytes:
         """Return a backup of all secrets of the default backend, sealed with a passphrase."""
         backend = self._backends[self._default]
         with self._recorded(actor, Verb.BACKUP, backend, "*"):
             saved = [
-                Saved(info.path, await backend.get(info.path), info.made_at)
+                Saved(info.path, await backend.get(info.path), info.made_at, info.rule)
                 async for info in backend.list()
             ]
-            return await asyncio.to_thread(pack, saved, passphrase, self._clock())
+            made = Contents(self._clock(), self._environment, tuple(saved))
+            return await asyncio.to_thread(pack, made, passphrase)
 
     async def restore(
         self,
@@ -183,6 +236,7 @@ class SecretManager:
         *,
         actor: str,
         replace: bool = False,
+        foreign: bool = False,
         dry_run: bool = False,
     ) -> Restored:
         """Put a backup's secrets into the default backend, once all of it is checked.
@@ -192,38 +246,31 @@ class SecretManager:
             passphrase: What it was sealed with.
             actor: Who asks.
             replace: Also put back what has another value now.
+            foreign: Also take a backup of another environment.
             dry_run: Check everything and write nothing.
 
         Raises:
-            TamperedError: The backup was changed, or the passphrase is another one.
-            SecretRefusedError: Secrets have other values now, and `replace` is not set.
+            WrongPassphraseError: The passphrase is another one.
+            TamperedError: The backup was changed.
+            SecretRefusedError: It is another environment's, and `foreign` is not set; or secrets
+                have other values now, and `replace` is not set.
         """
         backend = self._backends[self._default]
         with self._recorded(actor, Verb.BACKUP, backend, "restore"):
-            made_at, saved = await asyncio.to_thread(unpack, data, passphrase)
-            new, same, other = await self._compared(backend, saved)
-            if other and not (replace or dry_run):
+            made = await asyncio.to_thread(unpack, data, passphrase)
+            refuse_foreign(made, self._environment, allowed=foreign)
+            found = await compare(backend, made)
+            if found.other and not (replace or dry_run):
                 raise SecretRefusedError(
-                    f"secrets have other values now: {', '.join(item.path for item in other)}",
+                    f"secrets have other values now: {', '.join(found.other)}",
                     next_step="Restore over them with --replace, or rename them first.",
                 )
-            for item in () if dry_run else (*new, *other):
-                await backend.set(item.path, item.value, made_at=item.made_at)
-                self._forget(backend, item.path)
-        return Restored(made_at, _paths(new), _paths(same), _paths(other))
-
-    async def _compared(
-        self, backend: Backend, saved: Sequence[Saved]
-    ) -> tuple[Sequence[Saved], Sequence[Saved], Sequence[Saved]]:
-        """Sort what was saved into new, same and other."""
-        held: dict[str, Secret] = {}
-        for item in saved:
-            with suppress(SecretNotFoundError):
-                held[item.path] = await backend.get(item.path)
-        here = [item for item in saved if item.path in held]
-        new = [item for item in saved if item.path not in held]
-        same = [item for item in here if held[item.path] == item.value]
-        return new, same, [item for item in here if held[item.path] != item.value]
+            for item in () if dry_run else found.differing(made):
+                try:
+                    await put_back(backend, item)
+                finally:
+                    self._forget(backend, item.path)
+        return found
 
     async def check(self) -> dict[str, str]:
         """Return one line about each backend's state; raises for the first that cannot be used."""
@@ -278,6 +325,26 @@ class SecretManager:
         self._count(verb, backend, outcome.how)
         self._record(actor, verb, resource, "ok", outcome.how)
 
+    @contextmanager
+    def _changed(self, actor: str, verb: Verb, backend: Backend, path: str) -> Iterator[None]:
+        """Record a change, and forget the value read before, whatever becomes of the record."""
+        changed = False
+        try:
+            with self._recorded(actor, verb, backend, path):
+                yield
+                changed = True
+        except AuditError as error:
+            if not changed:
+                raise
+            raise AuditError(
+                f"secret {backend.scheme}:{path} has been changed, and that could not be "
+                f"recorded: {error.message}",
+                next_step=error.next_step,
+            ) from None
+        finally:
+            # A change that failed may have come through all the same: an answer can get lost.
+            self._forget(backend, path)
+
     def _check_access(self, actor: str, verb: Verb, resource: str) -> None:
         if not self._access.allowed(actor, verb, resource):
             raise denied(actor, verb, resource)
@@ -295,10 +362,6 @@ class SecretManager:
     def _forget(self, backend: Backend, path: str) -> None:
         if backend.scheme in self._caches:
             self._caches[backend.scheme].forget(path)
-
-
-def _paths(saved: Iterable[Saved]) -> tuple[str, ...]:
-    return tuple(item.path for item in saved)
 
 
 def _word(error: BaseException) -> str:

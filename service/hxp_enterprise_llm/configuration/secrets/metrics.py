@@ -2,11 +2,63 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from hxp_enterprise_llm.configuration.secrets.leases import Told
 
+if TYPE_CHECKING:
+    from hxp_enterprise_llm.configuration.secrets.rotation import Ages
+
 _SECONDS = (0.0001, 0.001, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0)
+
+
+class AgeSeries:
+    """Series of the ages of secrets and keys.
+
+    Args:
+        registry: Takes them.
+        environment: Value of label `environment`; the label is left out when not given, since a
+            scrape adds its own.
+    """
+
+    def __init__(self, registry: CollectorRegistry, environment: str = "") -> None:
+        labels = {"environment": environment} if environment else {}
+
+        def gauge(name: str, text: str) -> Gauge:
+            series = Gauge(name, text, tuple(labels), registry=registry)
+            return series.labels(**labels) if labels else series
+
+        self._due = gauge(
+            "citadel_secrets_due",
+            "Secrets and keys that are older than the rotation policy allows.",
+        )
+        self._oldest = gauge(
+            "citadel_secret_oldest_age_seconds", "Age of the oldest secret or key that is known."
+        )
+        self._unknown = gauge(
+            "citadel_secrets_unknown_age",
+            "Secrets whose age nobody knows: the backend does not say, or cannot be asked.",
+        )
+        self._looked_at = gauge(
+            "citadel_secrets_looked_at_timestamp_seconds", "When the ages were last looked at."
+        )
+
+    def show(self, found: Ages, now: datetime) -> None:
+        """Show what a look at the ages found."""
+        self._due.set(len(found.due))
+        self._oldest.set(found.oldest.total_seconds())
+        self._unknown.set(len(found.unknown) + len(found.failed))
+        self._looked_at.set(now.timestamp())
+
+
+def ages_text(found: Ages, now: datetime, environment: str) -> str:
+    """Return the ages of an environment in Prometheus' text format, for a textfile."""
+    registry = CollectorRegistry()
+    AgeSeries(registry, environment).show(found, now)
+    return generate_latest(registry).decode()
 
 
 class SecretMetrics:
@@ -31,16 +83,7 @@ class SecretMetrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
-        self.due = Gauge(
-            "citadel_secrets_due",
-            "Secrets and keys that are older than the rotation policy allows.",
-            registry=self.registry,
-        )
-        self.oldest = Gauge(
-            "citadel_secret_oldest_age_seconds",
-            "Age of the oldest secret under the rotation policy.",
-            registry=self.registry,
-        )
+        self.ages = AgeSeries(self.registry)
         self.rotations = Counter(
             "citadel_secret_rotations_total",
             "Secrets that got a new value.",

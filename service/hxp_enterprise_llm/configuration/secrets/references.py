@@ -91,7 +91,7 @@ class Secrets:
         if scheme == "env":
             return Variables(self._variables).read(path)
         if scheme == "credential":
-            return Credentials(self._folder()).read(path)
+            return Credentials(_credentials(self._variables)).read(path)
         if scheme in REMOTE:
             return blocking(lambda: _read(REMOTE[scheme](self._variables), path))
         raise SecretRefusedError(
@@ -102,10 +102,6 @@ class Secrets:
     def names(self) -> tuple[str, ...]:
         """Return the names of the generated values that exist, sorted."""
         return self._store.paths()
-
-    def _folder(self) -> Path | None:
-        named = self._variables.get("CREDENTIALS_DIRECTORY", "")
-        return Path(named) if named else None
 
 
 def refuse_unresolved(loaded: LoadedEnvironment, folder: Path, only: KeyPath | None = None) -> None:
@@ -133,6 +129,14 @@ def refuse_unresolved(loaded: LoadedEnvironment, folder: Path, only: KeyPath | N
             found.append(Diagnostic(UNRESOLVED, place, path, f"{error.message}.", fix))
     if found:
         raise InvalidEnvironmentError(found)
+
+
+def watched(loaded: LoadedEnvironment) -> tuple[str, ...]:
+    """Return the references of an environment that lie outside its sealed file, sorted."""
+    from hxp_enterprise_llm.configuration.rules.secrets import references
+
+    named = {reference for _, reference in references(loaded.environment)}
+    return tuple(sorted(name for name in named if not name.startswith("generated:")))
 
 
 def _vault(variables: Mapping[str, str]) -> Backend:
@@ -167,6 +171,7 @@ def local_manager(
     variables: Mapping[str, str],
     schemes: Collection[str] = (),
     *,
+    strict: bool = True,
     clock: Clock = utc_now,
 ) -> SecretManager:
     """Return a manager of one environment, for whom its files belong to.
@@ -174,11 +179,16 @@ def local_manager(
     Args:
         folder: The state folder of the environment.
         variables: The environment to read.
-        schemes: Remote backends to open beside the local ones, those of them that there are.
+        schemes: Other backends to open beside the local ones, those of them that there are.
+        strict: Refuse when one of them is not set up; else it says so when it is used.
         clock: Time of now.
+
+    Raises:
+        SecretRefusedError: One of them is not set up.
     """
     from hxp_enterprise_llm.configuration.secrets.access import EVERYTHING
     from hxp_enterprise_llm.configuration.secrets.backends.sealed import SealedFile
+    from hxp_enterprise_llm.configuration.secrets.hooks import command_hook
     from hxp_enterprise_llm.configuration.secrets.manager import SecretManager
 
     backends: list[Backend] = [
@@ -186,9 +196,33 @@ def local_manager(
         Variables(variables),
         Files(folder.parents[1]),
     ]
-    backends += [REMOTE[scheme](variables) for scheme in sorted(REMOTE) if scheme in schemes]
-    audit = AuditLog(folder / AUDIT_FILE, clock=clock)
-    return SecretManager(backends, access=EVERYTHING, audit=audit, clock=clock)
+    backends += [_opened(name, variables, strict) for name in sorted(REMOTE) if name in schemes]
+    if "credential" in schemes:
+        backends.append(Credentials(_credentials(variables)))
+    return SecretManager(
+        backends,
+        access=EVERYTHING,
+        audit=AuditLog(folder / AUDIT_FILE, clock=clock),
+        environment=folder.name,
+        hook=command_hook(folder.name),
+        clock=clock,
+    )
+
+
+def _opened(scheme: str, variables: Mapping[str, str], strict: bool) -> Backend:  # noqa: FBT001
+    from hxp_enterprise_llm.configuration.secrets.backends.base import NotSetUp
+
+    try:
+        return REMOTE[scheme](variables)
+    except SecretRefusedError as error:
+        if strict:
+            raise
+        return NotSetUp(scheme, error)
+
+
+def _credentials(variables: Mapping[str, str]) -> Path | None:
+    named = variables.get("CREDENTIALS_DIRECTORY", "")
+    return Path(named) if named else None
 
 
 async def _read(backend: Backend, path: str) -> Secret:

@@ -1,16 +1,20 @@
 """A new key-encryption key for all environments of a checkout, without a moment's downtime.
 
 The new key is added first, each file is re-wrapped while the old key still reads, and old keys go
-last, when nothing names them. Killed anywhere, the next run ends it.
+last, when nothing names them. Killed anywhere, the next run ends it. It stands in the audit log of
+each environment.
 """
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from hxp_enterprise_llm.configuration.audit import AuditEvent, AuditLog
 from hxp_enterprise_llm.configuration.secrets.files import locked
 from hxp_enterprise_llm.configuration.secrets.keyring import Clock, Guard, KeyRing, utc_now
+from hxp_enterprise_llm.configuration.secrets.references import AUDIT_FILE, operator
 from hxp_enterprise_llm.configuration.secrets.store import SealedStore
 
 
@@ -30,12 +34,18 @@ class Rekeyed:
 
 
 def rekey(
-    state: Path, *, dry_run: bool = False, guard: Guard | None = None, clock: Clock = utc_now
+    state: Path,
+    *,
+    actor: str = "",
+    dry_run: bool = False,
+    guard: Guard | None = None,
+    clock: Clock = utc_now,
 ) -> Rekeyed:
     """Seal all secrets of a checkout with a new key.
 
     Args:
         state: The state folder, `.citadel`.
+        actor: Who asks; who runs the process when not given.
         dry_run: Say what would be done.
         guard: What seals the ring's keys.
         clock: Time of now.
@@ -58,8 +68,17 @@ def rekey(
         for store in found.values():
             store.refuse_lost_ring()
         added = ring.add_key()
-    counts = {name: len(store.rewrap()) for name, store in found.items()}
+    counts = {}
+    for name, store in found.items():
+        counts[name] = len(store.rewrap())
+        _record(store.file.parent, actor or operator(), added, counts[name], clock)
     with locked(state / "secrets.lock"):
         # Found again: a file that came since, from a backup, keeps the key that it needs.
         used = frozenset[str]().union(*(store.used_keys() for store in stores().values()))
         return Rekeyed(added, counts, ring.retire(used))
+
+
+def _record(folder: Path, actor: str, key_id: str, count: int, clock: Clock) -> None:
+    detail = {"secrets": str(count)}
+    with closing(AuditLog(folder / AUDIT_FILE, clock=clock)) as log:
+        log.append(AuditEvent(actor, "secret.rekey", f"key:{key_id}", "ok", detail), durable=True)

@@ -3,86 +3,127 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Protocol
 
 from hxp_enterprise_llm.configuration.secrets.backends.base import SecretInfo
+from hxp_enterprise_llm.configuration.secrets.rules import RotationRule
 from hxp_enterprise_llm.core.exceptions import CitadelError
+
+
+class Kind(StrEnum):
+    """What is due: a secret is rotated, the key that seals secrets is replaced by a rekey."""
+
+    SECRET = "secret"  # noqa: S105 # the word
+    KEY = "key"
 
 
 @dataclass(frozen=True)
 class Due:
-    """A secret that is older than it may get.
+    """A secret or key that is older than it may get.
 
     Attributes:
-        path: Its address, `SCHEME:PATH`.
+        path: Its address, `SCHEME:PATH`; of a key, its file and id.
         age: How old its value is.
         over: By how much it is late.
+        rule: How it is renewed.
+        kind: Which of the two it is.
     """
 
     path: str
     age: timedelta
     over: timedelta
+    rule: RotationRule
+    kind: Kind = Kind.SECRET
 
 
 @dataclass(frozen=True)
 class Ages:
-    """What a walk over all secrets found."""
+    """What a walk over secrets found.
 
-    due: tuple[Due, ...]
-    oldest: timedelta
+    Attributes:
+        due: The due list, most overdue first.
+        oldest: Age of the oldest one, due or not.
+        unknown: Addresses whose backend does not say how old they are.
+        failed: Addresses that could not be looked at, with the reason.
+    """
+
+    due: tuple[Due, ...] = ()
+    oldest: timedelta = timedelta()
+    unknown: tuple[str, ...] = ()
+    failed: tuple[tuple[str, str], ...] = ()
+
+    def __add__(self, other: Ages) -> Ages:
+        due = sorted((*self.due, *other.due), key=lambda item: (-item.over, item.path))
+        return Ages(
+            tuple(due),
+            max(self.oldest, other.oldest),
+            (*self.unknown, *other.unknown),
+            (*self.failed, *other.failed),
+        )
 
 
 async def ages(
     scheme: str, secrets: AsyncIterator[SecretInfo], every: timedelta, now: datetime
 ) -> Ages:
-    """Return the due list, most overdue first; secrets without a known age are left out.
+    """Return what is due of the secrets of a backend.
 
     Args:
         scheme: Scheme of the backend.
-        secrets: All its secrets.
-        every: Age at which a secret is due.
+        secrets: The secrets.
+        every: Age at which a secret is due, unless its own rule says another.
         now: Time of now.
     """
-    due, oldest = [], timedelta()
+    found = Ages()
     async for info in secrets:
-        if info.made_at is None:
-            continue
-        # A clock that was set back makes no secret younger than new.
-        age = max(now - info.made_at, timedelta())
-        oldest = max(oldest, age)
-        if age >= every:
-            due.append(Due(f"{scheme}:{info.path}", age, age - every))
-    return Ages(tuple(sorted(due, key=lambda item: (-item.over, item.path))), oldest)
+        found += age_of(f"{scheme}:{info.path}", info, every, now)
+    return found
 
 
-class Counts(Protocol):
+def age_of(
+    address: str, info: SecretInfo, every: timedelta, now: datetime, kind: Kind = Kind.SECRET
+) -> Ages:
+    """Return what is due of one secret or key."""
+    if info.made_at is None:
+        return Ages(unknown=(address,))
+    # A clock that was set back makes no secret younger than new.
+    age = max(now - info.made_at, timedelta())
+    over = age - info.rule.every(every)
+    due = (Due(address, age, over, info.rule, kind),) if over >= timedelta() else ()
+    return Ages(due, age)
+
+
+class Looks(Protocol):
     """What knows the due list and keeps its metric."""
 
-    async def due(self) -> tuple[Due, ...]:
+    async def look(self, addresses: Iterable[str] = ()) -> Ages:
         """Return the due list."""
 
 
 async def keep_counted(
-    manager: Counts,
+    manager: Looks,
     *,
+    addresses: Iterable[str] = (),
     every: float = 3600.0,
-    told: Callable[[CitadelError], None] = lambda _error: None,
+    told: Callable[[Exception], None] = lambda _error: None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> None:
     """Keep the metric of what is due fresh until cancelled, for services.
 
     Args:
         manager: The secret manager.
+        addresses: What to look at beside the secrets of its local backends.
         every: Seconds between two looks.
         told: Takes an error; the next look is taken all the same.
         sleep: Waits.
     """
+    watched = tuple(addresses)
     while True:
         try:
-            await manager.due()
-        except CitadelError as error:
+            await manager.look(watched)
+        except (CitadelError, OSError) as error:
             told(error)
         await sleep(every)

@@ -6,16 +6,21 @@ environments of a checkout share, because they share the ring.
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from hxp_enterprise_llm.configuration.secrets import envelope
+from hxp_enterprise_llm.configuration.secrets.entries import (
+    FORMAT,
+    RAW,
+    UNRULED,
+    Entry,
+    document_of,
+    read_entries,
+)
 from hxp_enterprise_llm.configuration.secrets.errors import (
     SecretNotFoundError,
     SecretRefusedError,
@@ -26,38 +31,16 @@ from hxp_enterprise_llm.configuration.secrets.files import (
     UNSEEN,
     Signature,
     locked,
-    member,
     settled,
     signature,
 )
 from hxp_enterprise_llm.configuration.secrets.keyring import ROTATE_EVERY, Clock, KeyRing, utc_now
+from hxp_enterprise_llm.configuration.secrets.rules import MadeBy, RotationRule
 from hxp_enterprise_llm.configuration.secrets.secret import Secret
+from hxp_enterprise_llm.configuration.secrets.values import looks_generated
 from hxp_enterprise_llm.utilities.files import write_atomic
 
-FORMAT = 2
-CIPHER = "AES-256-GCM"
 _OLD_NONCE_BYTES = 12
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One sealed secret.
-
-    Attributes:
-        sealed: The envelope; in format 1 nonce and content.
-        version: Counts the values that stood at the path, from 1.
-        made_at: When this value was set.
-        old: Whether it is still as format 1 had it.
-    """
-
-    sealed: bytes
-    version: int
-    made_at: datetime
-    old: bool = False
-
-    def bound(self) -> bytes:
-        """Return what the envelope binds: nobody can pass an old value off as a new one."""
-        return f"{self.version} {self.made_at.isoformat()}".encode()
 
 
 class SealedStore:
@@ -79,6 +62,7 @@ class SealedStore:
         rotate_every: timedelta = ROTATE_EVERY,
     ) -> None:
         self.file = folder / "secrets.json"
+        self.environment = folder.name
         self.ring = ring or KeyRing(folder.parent / "secrets.key", clock=clock)
         self._clock, self._rotate_every = clock, rotate_every
         self._lock_file = folder.parent / "secrets.lock"
@@ -106,7 +90,7 @@ class SealedStore:
     def key_id(self, path: str) -> str:
         """Return the id of the key that a secret is sealed with."""
         entry = self.entry(path)
-        if entry.old:
+        if entry.format == RAW:
             return self.ring.entries()[0].key_id if self.ring.entries() else ""
         return envelope.key_id_of(entry.sealed, path)
 
@@ -125,16 +109,34 @@ class SealedStore:
             self._seen = UNSEEN
             return Secret(self._open(path, self.entry(path)))
 
-    def set(self, path: str, value: Secret, *, made_at: datetime | None = None) -> Entry:
+    def set(
+        self,
+        path: str,
+        value: Secret,
+        *,
+        made_at: datetime | None = None,
+        made_by: MadeBy = MadeBy.GIVEN,
+    ) -> Entry:
         """Put a value at a path, as its next version, and return what lies there now."""
         with self._writing() as entries:
-            return self._put(entries, path, value, made_at)
+            return self._put(entries, path, value, made_at, made_by)
+
+    def set_rule(self, path: str, rule: RotationRule) -> Entry:
+        """Change how a secret is renewed, and return what lies there now; its value stays.
+
+        Raises:
+            SecretNotFoundError: There is none.
+        """
+        self.entry(path)
+        with self._writing() as entries:
+            entries[path] = self._sealed(path, self._open(path, entries[path]), entries[path], rule)
+            return entries[path]
 
     def update(self, values: Mapping[str, Secret]) -> None:
         """Put values at their paths, all in one write."""
         with self._writing() as entries:
             for path, value in values.items():
-                self._put(entries, path, value, None)
+                self._put(entries, path, value, None, MadeBy.GIVEN)
 
     def get_or_make(self, path: str, make: Callable[[], str]) -> Secret:
         """Return a value, made first when there is none."""
@@ -142,7 +144,7 @@ class SealedStore:
             with self._writing() as entries:
                 # Another process may have made it since.
                 if path not in entries:
-                    self._put(entries, path, Secret(make()), None)
+                    self._put(entries, path, Secret(make()), None, MadeBy.GENERATED)
         return self.get(path)
 
     def remove(self, path: str) -> None:
@@ -161,7 +163,9 @@ class SealedStore:
         current = keys[-1].key_id if keys else ""
         entries = self._load()
         return tuple(
-            path for path in sorted(entries) if entries[path].old or self.key_id(path) != current
+            path
+            for path in sorted(entries)
+            if entries[path].format != FORMAT or self.key_id(path) != current
         )
 
     def rewrap(self) -> tuple[str, ...]:
@@ -184,17 +188,30 @@ class SealedStore:
             yield
 
     def _put(
-        self, entries: dict[str, Entry], path: str, value: Secret, made_at: datetime | None
+        self,
+        entries: dict[str, Entry],
+        path: str,
+        value: Secret,
+        made_at: datetime | None,
+        made_by: MadeBy,
     ) -> Entry:
         if not path or not value.reveal():
             raise SecretRefusedError(
                 f"secret {path or 'without a name'} is empty", next_step="Give it a value."
             )
         before = entries.get(path)
+        rule = replace(before.rule if before else RotationRule(), made_by=made_by)
         draft = Entry(b"", before.version + 1 if before else 1, made_at or self._clock())
-        sealed = envelope.seal(self.ring, path, value.reveal().encode(), draft.bound())
-        entries[path] = Entry(sealed, draft.version, draft.made_at)
+        entries[path] = self._sealed(path, value.reveal(), draft, rule)
         return entries[path]
+
+    def _sealed(self, path: str, value: str, entry: Entry, rule: RotationRule) -> Entry:
+        """Return an entry of today's format with its version and time."""
+        draft = Entry(b"", entry.version, entry.made_at, rule)
+        sealed = envelope.seal(
+            self.ring, path, value.encode(), draft.bound(), environment=self.environment
+        )
+        return replace(draft, sealed=sealed)
 
     @contextmanager
     def _writing(self) -> Iterator[dict[str, Entry]]:
@@ -203,10 +220,7 @@ class SealedStore:
             self.refuse_lost_ring()
             if self.ring.due(self._rotate_every):
                 self.ring.add_key()
-            entries = {
-                path: self._upgraded(path, entry) if entry.old else self._rewrapped(path, entry)
-                for path, entry in self._load().items()
-            }
+            entries = {path: self._rewrapped(path, entry) for path, entry in self._load().items()}
             yield entries
             self._write(entries)
 
@@ -223,24 +237,37 @@ class SealedStore:
             )
 
     def _rewrapped(self, path: str, entry: Entry) -> Entry:
-        sealed = envelope.rewrap(self.ring, path, entry.sealed)
-        return Entry(sealed, entry.version, entry.made_at)
-
-    def _upgraded(self, path: str, entry: Entry) -> Entry:
-        plain = Secret(self._open(path, entry))
-        sealed = envelope.seal(self.ring, path, plain.reveal().encode(), entry.bound())
-        return Entry(sealed, entry.version, entry.made_at)
+        if entry.format == FORMAT:
+            sealed = envelope.rewrap(self.ring, path, entry.sealed, environment=self.environment)
+            return replace(entry, sealed=sealed)
+        value = self._open(path, entry)
+        # Older formats did not say who made a value: ours have a form of their own.
+        made_by = MadeBy.GENERATED if looks_generated(path, value) else MadeBy.GIVEN
+        return self._sealed(path, value, entry, RotationRule(made_by))
 
     def _open(self, path: str, entry: Entry) -> str:
         try:
-            if entry.old:
+            if entry.format == RAW:
                 return self._open_old(path, entry.sealed).decode()
-            return envelope.unseal(self.ring, path, entry.sealed, entry.bound()).decode()
+            self._refuse_other_version(path, entry)
+            return envelope.unseal(
+                self.ring, path, entry.sealed, entry.bound(), environment=self.environment
+            ).decode()
         except TamperedError as error:
             raise TamperedError(
-                f"{self.file}: secret {path} was changed, or {self.ring.file} is another key ring",
+                f"{self.file}: secret {path} was changed or belongs to another environment, or "
+                f"{self.ring.file} is another key ring",
                 next_step=error.next_step,
             ) from None
+
+    def _refuse_other_version(self, path: str, entry: Entry) -> None:
+        """Refuse an envelope without an environment in a file whose envelopes all have one."""
+        unbound = envelope.version_of(entry.sealed, path) != envelope.VERSION
+        if unbound != (entry.format == UNRULED):
+            raise TamperedError(
+                f"secret {path} has an envelope of another format",
+                next_step="Restore both files from one backup.",
+            )
 
     def _open_old(self, path: str, sealed: bytes) -> bytes:
         """Open an entry of format 1: sealed with the one key itself, bound to its name."""
@@ -263,63 +290,9 @@ class SealedStore:
         if seen is None:
             self._entries, self._seen = {}, None
         elif seen != self._seen:
-            self._entries, self._seen = self._read(), settled(seen)
+            self._entries, self._seen = read_entries(self.file), settled(seen)
         return self._entries
 
-    def _read(self) -> dict[str, Entry]:
-        try:
-            document = json.loads(self.file.read_bytes())
-        except ValueError:
-            raise _broken(self.file, "is no JSON document") from None
-        version = member(document, "format", int, self.file)
-        entries = member(document, "entries", dict, self.file)
-        if version == 1:
-            made_at = datetime.fromtimestamp(self.file.stat().st_mtime, UTC)
-            return {
-                path: Entry(_bytes(self.file, path, text), 1, made_at, old=True)
-                for path, text in entries.items()
-            }
-        if version != FORMAT:
-            raise SecretRefusedError(
-                f"{self.file} has format {version}; this version reads 1 and {FORMAT}",
-                next_step="Use the version of Citadel that wrote it.",
-            )
-        return {path: self._entry(path, entry) for path, entry in entries.items()}
-
-    def _entry(self, path: str, entry: Any) -> Entry:
-        sealed = _bytes(self.file, path, member(entry, "envelope", str, self.file))
-        version = member(entry, "version", int, self.file)
-        try:
-            made_at = datetime.fromisoformat(member(entry, "made_at", str, self.file))
-        except ValueError:
-            raise _broken(self.file, f"has a wrong time at {path}") from None
-        return Entry(sealed, version, made_at)
-
     def _write(self, entries: dict[str, Entry]) -> None:
-        document = {
-            "format": FORMAT,
-            "cipher": CIPHER,
-            "entries": {
-                path: {
-                    "envelope": base64.b64encode(entry.sealed).decode(),
-                    "version": entry.version,
-                    "made_at": entry.made_at.isoformat(),
-                }
-                for path, entry in sorted(entries.items())
-            },
-        }
-        write_atomic(self.file, json.dumps(document, indent=1), mode=0o600)
+        write_atomic(self.file, document_of(entries), mode=0o600)
         self._entries, self._seen = entries, UNSEEN
-
-
-def _bytes(file: Path, path: str, text: Any) -> bytes:
-    try:
-        return base64.b64decode(text, validate=True)
-    except (ValueError, TypeError):
-        raise _broken(file, f"has no envelope at {path}") from None
-
-
-def _broken(file: Path, why: str) -> TamperedError:
-    return TamperedError(
-        f"{file} {why}", next_step="Restore it from a backup: citadel secrets restore."
-    )

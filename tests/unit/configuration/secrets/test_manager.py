@@ -2,102 +2,39 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from tests.unit.configuration.secrets.conftest import (
+    PASSPHRASE,
+    Make,
+    Remote,
+    full_disk,
+    outcomes,
+)
 
-from hxp_enterprise_llm.configuration.audit import AuditError, AuditLog
-from hxp_enterprise_llm.configuration.secrets import backup
-from hxp_enterprise_llm.configuration.secrets.access import EVERYTHING, AccessRule, Rules, Verb
-from hxp_enterprise_llm.configuration.secrets.backends.base import Backend
+from hxp_enterprise_llm.configuration.audit import AuditError
+from hxp_enterprise_llm.configuration.secrets.access import AccessRule, Rules, Verb
 from hxp_enterprise_llm.configuration.secrets.backends.memory import Memory
 from hxp_enterprise_llm.configuration.secrets.backends.sealed import SealedFile
-from hxp_enterprise_llm.configuration.secrets.backup import Saved, pack, unpack
 from hxp_enterprise_llm.configuration.secrets.errors import (
     AccessDeniedError,
     BackendAwayError,
-    SecretError,
     SecretNotFoundError,
     SecretRefusedError,
-    TamperedError,
 )
-from hxp_enterprise_llm.configuration.secrets.keyring import ROTATE_EVERY
 from hxp_enterprise_llm.configuration.secrets.manager import SecretManager
 from hxp_enterprise_llm.configuration.secrets.policy import POLICIES, SecretPolicy
-from hxp_enterprise_llm.configuration.secrets.rotation import keep_counted
 from hxp_enterprise_llm.configuration.secrets.secret import Secret
-from hxp_enterprise_llm.configuration.secrets.store import SealedStore
 from hxp_enterprise_llm.configuration.secrets.vault.auth import StaticToken
 from hxp_enterprise_llm.configuration.secrets.vault.settings import VaultSettings
 from hxp_enterprise_llm.schemas.security import SecurityLevel
 from hxp_enterprise_llm.testing.matchers import metric
-
-NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
-PASSPHRASE = Secret("correct horse battery")
-Make = Callable[..., SecretManager]
-
-
-class Remote(Memory):
-    """A remote backend that can go away."""
-
-    remote = True
-    away = False
-
-    async def get(self, path: str) -> Secret:
-        if self.away:
-            raise BackendAwayError("the backend is away")
-        return await super().get(path)
-
-
-class Now:
-    def __init__(self) -> None:
-        self.time = NOON
-
-    def __call__(self) -> datetime:
-        return self.time
-
-
-@pytest.fixture
-def now() -> Now:
-    return Now()
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Path:
-    return tmp_path / "audit.jsonl"
-
-
-@pytest.fixture
-def make(log: Path, now: Now) -> Make:
-    def made(*backends: Backend, access: Any = EVERYTHING, policy: Any = None) -> SecretManager:
-        return SecretManager(
-            backends or (Memory(clock=now),),
-            access=access,
-            audit=AuditLog(log, clock=now),
-            policy=policy,
-            clock=now,
-        )
-
-    return made
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    # scrypt's cost is the user's protection, not the test's.
-    monkeypatch.setattr(backup.pack, "__kwdefaults__", {"cost": 2})
-
-
-def outcomes(log: Path) -> list[tuple[str, str, str]]:
-    events = [record.event for record in AuditLog(log).records()]
-    return [(event.action, event.resource, event.outcome) for event in events]
 
 
 def spoil(log: Path) -> None:
@@ -163,7 +100,7 @@ async def test_each_operation_leaves_one_record_whatever_its_outcome(make: Make,
     await manager.get("a", actor="ann")
     with pytest.raises(SecretNotFoundError):
         await manager.get("b", actor="ann")
-    await manager.rotate("a", actor="ann")
+    await manager.rotate("a", actor="ann", value=Secret("2"))
     await manager.remove("a", actor="ann")
     assert outcomes(log) == [
         ("secret.write", "memory:a", "ok"),
@@ -214,72 +151,6 @@ async def test_a_value_that_was_set_is_not_served_from_before(make: Make) -> Non
     await manager.get("a", actor="ann")
     await manager.rotate("a", actor="ann", value=Secret("2"))
     assert (await manager.get("a", actor="ann")).reveal() == "2"
-
-
-@pytest.mark.feature("CX-03")
-async def test_secrets_are_due_after_90_days_and_a_rotation_ends_that(make: Make, now: Now) -> None:
-    assert timedelta(days=90) == ROTATE_EVERY
-    manager = make()
-    await manager.set("gateway/key", Secret("k"), actor="ann")
-    now.time += timedelta(days=89, hours=23)
-    await manager.set("young", Secret("y"), actor="ann")
-    assert await manager.due() == ()
-    now.time += timedelta(hours=2)
-    (due,) = await manager.due()
-    assert (due.path, due.over) == ("memory:gateway/key", timedelta(hours=1))
-    assert metric(manager.metrics.registry, "citadel_secrets_due") == 1
-    oldest = metric(manager.metrics.registry, "citadel_secret_oldest_age_seconds")
-    assert oldest == timedelta(days=90, hours=1).total_seconds()
-    info = await manager.rotate(due.path, actor="rotation")
-    assert info.version == 2
-    value = (await manager.get("gateway/key", actor="ann")).reveal()
-    assert value != "k"
-    assert value.startswith("ck_")
-    assert await manager.due() == ()
-    assert metric(manager.metrics.registry, "citadel_secrets_due") == 0
-    assert metric(manager.metrics.registry, "citadel_secret_rotations_total") == 1
-
-
-async def test_a_clock_that_was_set_back_makes_nothing_due(make: Make, now: Now) -> None:
-    manager = make()
-    await manager.set("a", Secret("1"), actor="ann")
-    now.time -= timedelta(days=400)
-    assert await manager.due() == ()
-
-
-async def test_the_most_overdue_comes_first(make: Make, now: Now) -> None:
-    backend = Memory(clock=now)
-    for name, days in (("b", 91), ("a", 95), ("c", 100)):
-        await backend.set(name, Secret("1"), made_at=NOON - timedelta(days=days))
-    due = await make(backend).due()
-    assert [item.path for item in due] == ["memory:c", "memory:a", "memory:b"]
-
-
-async def test_a_secret_that_is_not_there_is_not_rotated_into_being(make: Make) -> None:
-    manager = make()
-    with pytest.raises(SecretNotFoundError):
-        await manager.rotate("a", actor="ann")
-    assert await manager.list(actor="ann") == ()
-
-
-async def test_the_metric_of_what_is_due_is_kept_fresh_through_faults() -> None:
-    told: list[str] = []
-    looks = 0
-
-    class Failing:
-        async def due(self) -> tuple[()]:
-            nonlocal looks
-            looks += 1
-            raise SecretError("broken")
-
-    async def sleep(seconds: float) -> None:
-        assert seconds == 3600
-        if looks == 3:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        await keep_counted(Failing(), told=lambda error: told.append(error.message), sleep=sleep)
-    assert told == ["broken"] * 3
 
 
 @pytest.mark.feature("CC-04")
@@ -337,93 +208,58 @@ async def test_a_secret_is_read_in_less_than_a_tenth_of_a_second(
         assert time.perf_counter() - started < 0.1 * 100 / 20
 
 
-@pytest.fixture
-def sealed(tmp_path: Path, now: Now) -> SealedFile:
-    (tmp_path / "local").mkdir()
-    return SealedFile(SealedStore(tmp_path / "local", clock=now))
-
-
-@pytest.mark.feature("CX-05")
-async def test_a_backup_restores_values_and_their_ages(
-    make: Make, sealed: SealedFile, now: Now, log: Path
-) -> None:
-    manager = make(sealed)
-    await manager.set("a", Secret("1"), actor="ann")
-    await manager.set("b", Secret("2"), actor="ann")
-    data = await manager.backup(PASSPHRASE, actor="ann")
-    await manager.remove("a", actor="ann")
-    await manager.set("b", Secret("changed"), actor="ann")
-    now.time += timedelta(days=10)
-    looked = await manager.restore(data, PASSPHRASE, actor="ann", dry_run=True)
-    assert (looked.made_at, looked.new, looked.other) == (NOON, ("a",), ("b",))
-    with pytest.raises(SecretRefusedError, match="have other values now: b"):
-        await manager.restore(data, PASSPHRASE, actor="ann")
-    with pytest.raises(SecretNotFoundError):
-        await manager.get("a", actor="ann")
-    await manager.restore(data, PASSPHRASE, actor="ann", replace=True)
-    assert (await manager.get("b", actor="ann")).reveal() == "2"
-    assert (await manager.info("a", actor="ann")).made_at == NOON
-    again = await manager.restore(data, PASSPHRASE, actor="ann")
-    assert again.same == ("a", "b")
-    assert ("secret.backup", "generated:*", "ok") in outcomes(log)
-    assert ("secret.backup", "generated:restore", "failed") in outcomes(log)
-
-
-SAVED = [Saved("a", Secret("canary-one"), NOON), Saved("b", Secret("canary-two"), None)]
-BACKUP = pack(SAVED, PASSPHRASE, NOON, cost=2)
-
-
-@pytest.mark.feature("CX-05")
-@settings(max_examples=200)
-@given(bit=st.integers(0, len(BACKUP) * 8 - 1))
-def test_a_bit_flipped_anywhere_in_a_backup_gives_no_other_value(bit: int) -> None:
-    changed = bytearray(BACKUP)
-    changed[bit // 8] ^= 1 << bit % 8
-    try:
-        made_at, saved = unpack(bytes(changed), PASSPHRASE)
-    except (SecretError, SecretRefusedError):
-        return
-    # White space between the parts of a document says nothing.
-    assert (made_at, list(saved)) == (NOON, SAVED)
-
-
-@pytest.mark.feature("CX-05")
-def test_a_backup_that_lacks_an_entry_or_has_them_exchanged_is_refused() -> None:
-    document = json.loads(BACKUP)
-    entries = document["entries"]
-    lacking = json.dumps({**document, "entries": {"a": entries["a"]}}).encode()
-    with pytest.raises(TamperedError, match="lacks, or has too many of, these secrets: b"):
-        unpack(lacking, PASSPHRASE)
-    exchanged = {"a": entries["b"], "b": entries["a"]}
-    with pytest.raises(TamperedError):
-        unpack(json.dumps({**document, "entries": exchanged}).encode(), PASSPHRASE)
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        b"no json",
-        b"[]",
-        b'{"format": "other"}',
-        BACKUP.replace(b'"cost": 2', b'"cost": 3'),
-        BACKUP.replace(b'"cost": 2', b'"cost": 2097152'),
-        BACKUP.replace(b'"scrypt"', b'"md5"'),
-    ],
-)
-def test_what_is_no_backup_is_refused_before_any_work(wrong: bytes) -> None:
-    with pytest.raises(SecretRefusedError, match="is no backup"):
-        unpack(wrong, PASSPHRASE)
-
-
-def test_a_backup_shows_nothing_and_needs_a_real_passphrase() -> None:
-    assert b"canary" not in BACKUP
-    with pytest.raises(TamperedError, match="passphrase is another one"):
-        unpack(BACKUP, Secret("another passphrase"))
-    with pytest.raises(SecretRefusedError, match="fewer than 12"):
-        pack(SAVED, Secret("short"), NOON)
-
-
 async def test_the_sealed_file_checks_itself(make: Make, sealed: SealedFile) -> None:
     manager = make(sealed)
     await manager.set("a", Secret("1"), actor="ann")
     assert await manager.check() == {"generated": "1 sealed, 1 key in use"}
+
+
+CHANGES: dict[str, Callable[[SecretManager], Awaitable[object]]] = {
+    "set": lambda manager: manager.set("a", Secret("new"), actor="ann"),
+    "rotate": lambda manager: manager.rotate("a", actor="ann", value=Secret("new")),
+    "remove": lambda manager: manager.remove("a", actor="ann"),
+}
+
+
+@pytest.mark.feature("CX-01", "CX-05")
+@pytest.mark.parametrize("change", CHANGES)
+async def test_a_change_that_a_full_disk_keeps_from_the_record_is_said_and_the_old_value_forgotten(
+    make: Make, log: Path, change: str
+) -> None:
+    manager = make(Remote("vault"))
+    await manager.set("a", Secret("old"), actor="ann")
+    assert (await manager.get("a", actor="ann")).reveal() == "old"
+    before = outcomes(log)
+    with full_disk(log), pytest.raises(AuditError, match="vault:a has been changed, and that"):
+        await CHANGES[change](manager)
+    assert outcomes(log) == before
+    if change == "remove":
+        with pytest.raises(SecretNotFoundError):
+            await manager.get("a", actor="ann")
+    else:
+        assert (await manager.get("a", actor="ann")).reveal() == "new"
+
+
+async def test_a_change_whose_answer_got_lost_ends_the_value_read_before(make: Make) -> None:
+    class Lossy(Remote):
+        async def set(self, *words: Any, **more: Any) -> Any:
+            await super().set(*words, **more)
+            raise BackendAwayError("the answer got lost")
+
+    manager = make(Lossy("vault"))
+    with pytest.raises(BackendAwayError):
+        await manager.set("a", Secret("1"), actor="ann")
+    assert (await manager.get("a", actor="ann")).reveal() == "1"
+    with pytest.raises(BackendAwayError):
+        await manager.set("a", Secret("2"), actor="ann")
+    assert (await manager.get("a", actor="ann")).reveal() == "2"
+
+
+async def test_a_change_that_did_not_happen_is_not_said_to_have_happened(
+    make: Make, log: Path
+) -> None:
+    manager = make(Remote("vault"))
+    await manager.set("a", Secret("old"), actor="ann")
+    with full_disk(log), pytest.raises(AuditError) as caught:
+        await manager.remove("unknown", actor="ann")
+    assert "has been changed" not in caught.value.message

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from hxp_enterprise_llm.configuration.audit import AuditLog
 from hxp_enterprise_llm.configuration.secrets import rekey as module
 from hxp_enterprise_llm.configuration.secrets.errors import TamperedError, UnknownKeyError
 from hxp_enterprise_llm.configuration.secrets.files import locked
@@ -70,7 +71,10 @@ def test_a_thousand_secrets_are_wrapped_anew_within_a_second(state: Path) -> Non
 def test_an_environment_that_comes_while_a_rekey_runs_stays_readable(
     state: Path, monkeypatch: pytest.MonkeyPatch, lock: int
 ) -> None:
-    sealed = (state / "first/secrets.json").read_bytes()
+    ring = KeyRing(state / "secrets.key")
+    (state / "kept/third").mkdir(parents=True)
+    SealedStore(state / "kept/third", ring=ring).set("a", Secret("third"))
+    sealed = (state / "kept/third/secrets.json").read_bytes()
     taken = 0
 
     def late(path: Path) -> AbstractContextManager[None]:
@@ -84,4 +88,14 @@ def test_an_environment_that_comes_while_a_rekey_runs_stays_readable(
     monkeypatch.setattr(module, "locked", late)
     rekey(state)
     assert taken == 2
-    assert SealedStore(state / "third").get("a").reveal() == "first"
+    assert SealedStore(state / "third").get("a").reveal() == "third"
+
+
+@pytest.mark.feature("CX-03", "CX-05")
+def test_a_rekey_stands_in_the_audit_log_of_each_environment(state: Path) -> None:
+    done = rekey(state, actor="person:ann")
+    for name in ("first", "second"):
+        (record,) = AuditLog(state / name / "audit.jsonl").records()
+        assert (record.event.actor, record.event.action) == ("person:ann", "secret.rekey")
+        assert record.event.resource == f"key:{done.key_id}"
+        assert (record.event.outcome, record.event.detail) == ("ok", {"secrets": "1"})

@@ -11,14 +11,19 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.unit.configuration.secrets.conftest import FORMATS
 
 from hxp_enterprise_llm.configuration.secrets.errors import (
+    SecretError,
     SecretNotFoundError,
     SecretRefusedError,
     TamperedError,
     UnknownKeyError,
 )
 from hxp_enterprise_llm.configuration.secrets.keyring import KeyRing
+from hxp_enterprise_llm.configuration.secrets.rekey import rekey
 from hxp_enterprise_llm.configuration.secrets.secret import Secret
 from hxp_enterprise_llm.configuration.secrets.store import SealedStore
 
@@ -60,7 +65,7 @@ def test_files_of_format_1_open_and_stay_as_they_are_while_they_are_read(
 def test_the_first_write_upgrades_a_file_of_format_1(folder: Path, old: dict[str, str]) -> None:
     SealedStore(folder).set("new", Secret("value"))
     document = json.loads((folder / "secrets.json").read_text())
-    assert (document["format"], document["cipher"]) == (2, "AES-256-GCM")
+    assert (document["format"], document["cipher"]) == (3, "AES-256-GCM")
     store = SealedStore(folder)
     assert {path: store.get(path).reveal() for path in store.paths()} == {**old, "new": "value"}
     assert store.outdated() == ()
@@ -88,7 +93,14 @@ def test_versions_count_and_times_are_kept(folder: Path) -> None:
 
 @pytest.mark.feature("CX-04")
 @pytest.mark.parametrize(
-    ("part", "value"), [("version", 7), ("made_at", "2027-01-01T00:00:00+00:00")]
+    ("part", "value"),
+    [
+        ("version", 7),
+        ("made_at", "2027-01-01T00:00:00+00:00"),
+        ("rotation", {"made_by": "given", "every_days": 3650, "hook": ""}),
+        ("rotation", {"made_by": "given", "every_days": None, "hook": "/tmp/mine"}),
+        ("rotation", {"made_by": "generated", "every_days": None, "hook": ""}),
+    ],
 )
 def test_what_the_due_list_reads_cannot_be_changed_beside_the_envelope(
     folder: Path, part: str, value: object
@@ -219,6 +231,13 @@ def test_an_empty_name_and_an_empty_value_are_refused(folder: Path, path: str, v
             '{"format": 2, "entries": {"a": {"envelope": "AAAA", "version": 1, "made_at": "x"}}}',
             "wrong time at a",
         ),
+        (
+            (
+                '{"format": 3, "entries": {"a": {"envelope": "AAAA", "version": 1, '
+                '"made_at": "2026-11-21T12:00:00+00:00", "rotation": {"made_by": "me"}}}}'
+            ),
+            "wrong rule of rotation at a",
+        ),
     ],
 )
 def test_a_file_that_is_not_understood_is_refused(folder: Path, content: str, message: str) -> None:
@@ -243,3 +262,109 @@ def test_environments_of_one_checkout_share_the_ring(folder: Path, tmp_path: Pat
     SealedStore(folder).set("a", Secret("1"))
     SealedStore(other).set("a", Secret("2"))
     assert len(KeyRing(tmp_path / "secrets.key").entries()) == 1
+
+
+@pytest.mark.feature("CX-02", "CX-04")
+def test_a_sealed_file_that_is_moved_to_another_environment_does_not_open(
+    folder: Path, tmp_path: Path
+) -> None:
+    production = tmp_path / "production"
+    production.mkdir()
+    SealedStore(folder).set("postgres/admin", Secret("of local"))
+    SealedStore(production).set("postgres/admin", Secret("of production"))
+    # The same ring, path, version and kind of entry: the environment alone is another.
+    (production / "secrets.json").write_bytes((folder / "secrets.json").read_bytes())
+    store = SealedStore(production)
+    with pytest.raises(TamperedError, match="or belongs to another environment"):
+        store.get("postgres/admin")
+    with store.locked():
+        store.ring.add_key()
+    with pytest.raises(TamperedError):
+        store.rewrap()
+    assert SealedStore(folder).get("postgres/admin").reveal() == "of local"
+
+
+@pytest.mark.feature("CX-02", "A5")
+def test_a_file_of_format_2_opens_and_the_next_write_binds_its_environment(
+    of_format_2: Path,
+) -> None:
+    before = (of_format_2 / "secrets.json").read_bytes()
+    store = SealedStore(of_format_2)
+    values = {
+        "gateway/key": "ck_" + "g" * 43,
+        "redis/default": "r" * 43,
+        "smtp/password": "given by somebody",
+    }
+    assert {path: store.get(path).reveal() for path in store.paths()} == values
+    assert (of_format_2 / "secrets.json").read_bytes() == before
+    assert store.outdated() == tuple(values)
+    assert store.rewrap() == tuple(values)
+    document = json.loads((of_format_2 / "secrets.json").read_text())
+    assert document["format"] == 3
+    again = SealedStore(of_format_2)
+    assert {path: again.get(path).reveal() for path in again.paths()} == values
+    assert again.outdated() == ()
+    # What nobody has written down is read off the value's own form.
+    assert {path: again.entry(path).rule.made_by.value for path in again.paths()} == {
+        "gateway/key": "generated",
+        "redis/default": "generated",
+        "smtp/password": "given",
+    }
+    assert [again.entry(path).version for path in values] == [1, 2, 1]
+    moved = of_format_2.with_name("other")
+    of_format_2.rename(moved)
+    with pytest.raises(TamperedError, match="another environment"):
+        SealedStore(moved).get("gateway/key")
+
+
+@pytest.mark.feature("CX-02")
+def test_an_envelope_without_an_environment_is_refused_in_a_file_of_today(
+    of_format_2: Path,
+) -> None:
+    older = json.loads((of_format_2 / "secrets.json").read_text())
+    SealedStore(of_format_2).rewrap()
+    today = json.loads((of_format_2 / "secrets.json").read_text())
+    today["entries"]["gateway/key"]["envelope"] = older["entries"]["gateway/key"]["envelope"]
+    (of_format_2 / "secrets.json").write_text(json.dumps(today))
+    with pytest.raises(TamperedError, match="secret gateway/key was changed"):
+        SealedStore(of_format_2).get("gateway/key")
+
+
+@pytest.mark.feature("CX-03")
+def test_after_a_rekey_no_envelope_without_an_environment_opens_any_more(
+    of_format_2: Path,
+) -> None:
+    older = (of_format_2 / "secrets.json").read_bytes()
+    rekey(of_format_2.parent)
+    (of_format_2 / "secrets.json").write_bytes(older)
+    with pytest.raises(UnknownKeyError, match="has no key k"):
+        SealedStore(of_format_2).get("gateway/key")
+
+
+SEALED_FILE = (FORMATS / "sealed-2.json").read_bytes()
+
+
+@pytest.mark.feature("CX-02", "CX-04")
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(bit=st.integers(0, 10**6), form=st.sampled_from([2, 3]))
+def test_a_bit_flipped_anywhere_in_a_sealed_file_gives_no_other_value(
+    of_format_2: Path, bit: int, form: int
+) -> None:
+    file = of_format_2 / "secrets.json"
+    file.write_bytes(SEALED_FILE)
+    if form == 3:
+        SealedStore(of_format_2).rewrap()
+    expected = {
+        path: SealedStore(of_format_2).get(path) for path in SealedStore(of_format_2).paths()
+    }
+    changed = bytearray(file.read_bytes())
+    bit %= len(changed) * 8
+    changed[bit // 8] ^= 1 << bit % 8
+    file.write_bytes(changed)
+    store = SealedStore(of_format_2)
+    try:
+        found = {path: store.get(path) for path in store.paths()}
+    except (SecretError, SecretRefusedError):
+        return
+    # White space, and the name of the cipher, which is not chosen by it.
+    assert found == expected

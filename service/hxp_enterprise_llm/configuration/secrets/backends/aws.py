@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from hxp_enterprise_llm.configuration.secrets.backends.base import (
     SecretInfo,
     missing,
+    ruled_elsewhere,
     silence,
     split_key,
 )
@@ -20,10 +21,12 @@ from hxp_enterprise_llm.configuration.secrets.errors import (
     SecretError,
     SecretRefusedError,
 )
+from hxp_enterprise_llm.configuration.secrets.rules import MadeBy, RotationRule, labelled
 from hxp_enterprise_llm.configuration.secrets.secret import Secret
 
 _CONNECT_SECONDS = 2
 _READ_SECONDS = 5
+_DAYS = "citadel-rotate-days"
 _REFUSED = {"AccessDeniedException", "UnrecognizedClientException", "ExpiredTokenException"}
 T = TypeVar("T")
 
@@ -82,7 +85,14 @@ class SecretsManager:
             raise missing(self.scheme, path, f"The secret is there, its key {key} is not.")
         return Secret(value)
 
-    async def set(self, path: str, value: Secret, *, made_at: datetime | None = None) -> SecretInfo:  # noqa: ARG002
+    async def set(
+        self,
+        path: str,
+        value: Secret,
+        *,
+        made_at: datetime | None = None,  # noqa: ARG002
+        made_by: MadeBy = MadeBy.GIVEN,  # noqa: ARG002
+    ) -> SecretInfo:
         """Write a secret, or one member of it; time and version are AWS' own."""
         name, key = split_key(self.scheme, path)
         try:
@@ -98,6 +108,10 @@ class SecretsManager:
             new = value.reveal()
         await self._write(name, new)
         return await self.info(path)
+
+    async def set_rule(self, path: str, rule: RotationRule) -> SecretInfo:  # noqa: ARG002
+        """Refuse: a tag of the secret says it."""
+        raise ruled_elsewhere(self.scheme, path, f"its tag {_DAYS}")
 
     async def remove(self, path: str) -> None:
         """Schedule the deletion of a whole secret; AWS keeps it for 30 days."""
@@ -194,4 +208,6 @@ def _members(path: str, text: str) -> dict[str, Any]:
 
 
 def _info(path: str, found: Mapping[str, Any]) -> SecretInfo:
-    return SecretInfo(path, made_at=found.get("LastChangedDate") or found.get("CreatedDate"))
+    tags = {tag["Key"]: tag["Value"] for tag in found.get("Tags") or ()}
+    made_at = found.get("LastChangedDate") or found.get("CreatedDate")
+    return SecretInfo(path, made_at=made_at, rule=labelled(f"aws:{path}", tags.get(_DAYS)))

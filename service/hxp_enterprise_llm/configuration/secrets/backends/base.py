@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from hxp_enterprise_llm.configuration.secrets.errors import (
     SecretNotFoundError,
     SecretRefusedError,
 )
+from hxp_enterprise_llm.configuration.secrets.rules import MadeBy, RotationRule
 from hxp_enterprise_llm.configuration.secrets.secret import Secret
 
 
@@ -24,12 +25,14 @@ class SecretInfo:
         version: Counts its values from 1; 0 where the backend does not count.
         made_at: When this value was set; None where the backend does not say.
         key_id: What it is sealed with; empty where that is the backend's own matter.
+        rule: Who made its value, and how it is renewed.
     """
 
     path: str
     version: int = 0
     made_at: datetime | None = None
     key_id: str = ""
+    rule: RotationRule = field(default_factory=RotationRule)
 
 
 class Backend(Protocol):
@@ -42,8 +45,21 @@ class Backend(Protocol):
     async def get(self, path: str) -> Secret:
         """Return a value; `SecretNotFoundError` when there is none."""
 
-    async def set(self, path: str, value: Secret, *, made_at: datetime | None = None) -> SecretInfo:
-        """Put a value at a path; `SecretRefusedError` where the backend is read only."""
+    async def set(
+        self,
+        path: str,
+        value: Secret,
+        *,
+        made_at: datetime | None = None,
+        made_by: MadeBy = MadeBy.GIVEN,
+    ) -> SecretInfo:
+        """Put a value at a path; `SecretRefusedError` where the backend is read only.
+
+        Backends of others keep their own time, and do not say who made a value.
+        """
+
+    async def set_rule(self, path: str, rule: RotationRule) -> SecretInfo:
+        """Change how a secret is renewed; `SecretRefusedError` where that is said elsewhere."""
 
     async def remove(self, path: str) -> None:
         """Remove a secret; `SecretNotFoundError` when there is none."""
@@ -61,6 +77,14 @@ class Backend(Protocol):
         """Give back what it holds."""
 
 
+@runtime_checkable
+class Keyed(Protocol):
+    """A backend whose own keys grow old, too."""
+
+    def keys(self) -> tuple[SecretInfo, ...]:
+        """Return the keys that seal; the path names file and id."""
+
+
 class ReadOnly:
     """The half of a backend that others write."""
 
@@ -74,7 +98,12 @@ class ReadOnly:
         value: Secret,  # noqa: ARG002
         *,
         made_at: datetime | None = None,  # noqa: ARG002
+        made_by: MadeBy = MadeBy.GIVEN,  # noqa: ARG002
     ) -> SecretInfo:
+        """Refuse."""
+        raise self._refusal(path)
+
+    async def set_rule(self, path: str, rule: RotationRule) -> SecretInfo:  # noqa: ARG002
         """Refuse."""
         raise self._refusal(path)
 
@@ -98,6 +127,32 @@ class ReadOnly:
         )
 
 
+class NotSetUp(ReadOnly):
+    """Stands in for a backend that cannot be opened here: each use says why.
+
+    Args:
+        scheme: The scheme that it answers for.
+        reason: The error of opening it.
+    """
+
+    remote = True
+
+    def __init__(self, scheme: str, reason: SecretRefusedError) -> None:
+        self.scheme, self._reason = scheme, reason
+
+    async def get(self, path: str) -> Secret:  # noqa: ARG002
+        """Refuse."""
+        raise self._reason
+
+    async def info(self, path: str) -> SecretInfo:  # noqa: ARG002
+        """Refuse."""
+        raise self._reason
+
+    async def check(self) -> str:
+        """Refuse."""
+        raise self._reason
+
+
 def silence(*loggers: str) -> None:
     """Keep a library's debug lines out of all logs: they hold requests and answers whole."""
     for name in loggers:
@@ -108,6 +163,14 @@ def silence(*loggers: str) -> None:
 def missing(scheme: str, path: str, next_step: str) -> SecretNotFoundError:
     """Return the error for a secret that is not there."""
     return SecretNotFoundError(f"there is no secret {scheme}:{path}", next_step=next_step)
+
+
+def ruled_elsewhere(scheme: str, path: str, how: str) -> SecretRefusedError:
+    """Return the error for a rule of rotation that is kept beside a secret, not by us."""
+    return SecretRefusedError(
+        f"the rule of {scheme}:{path} is not kept here",
+        next_step=f"Write the number of days into {how}; who renews it is its owner's matter.",
+    )
 
 
 def split_key(scheme: str, path: str) -> tuple[str, str]:

@@ -7,11 +7,14 @@ import base64
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
+from functools import partial
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from hxp_enterprise_llm.configuration.secrets.backends.base import (
     SecretInfo,
     missing,
+    ruled_elsewhere,
     silence,
     split_key,
 )
@@ -22,6 +25,7 @@ from hxp_enterprise_llm.configuration.secrets.errors import (
     SecretNotFoundError,
     SecretRefusedError,
 )
+from hxp_enterprise_llm.configuration.secrets.rules import MadeBy, RotationRule, labelled
 from hxp_enterprise_llm.configuration.secrets.secret import Secret
 
 if TYPE_CHECKING:
@@ -31,7 +35,7 @@ _SECONDS = 5.0
 # RFC 1123: the client puts both into the request's path, where dots would lead elsewhere.
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-_CHANGED = "citadel.dev/changed-at"
+_DAYS = "citadel.dev/rotate-days"
 
 
 class KubernetesSecrets:
@@ -94,21 +98,34 @@ class KubernetesSecrets:
                 f"kubernetes:{path} is no text", next_step="Store it as UTF-8 text."
             ) from None
 
-    async def set(self, path: str, value: Secret, *, made_at: datetime | None = None) -> SecretInfo:  # noqa: ARG002
+    async def set(
+        self,
+        path: str,
+        value: Secret,
+        *,
+        made_at: datetime | None = None,  # noqa: ARG002
+        made_by: MadeBy = MadeBy.GIVEN,  # noqa: ARG002
+    ) -> SecretInfo:
         """Write one key and leave the others; the secret is made when it is missing."""
-        from hxp_enterprise_llm.configuration.secrets.keyring import utc_now
-
         namespace, name, key = _split(path)
         encoded = base64.b64encode(value.reveal().encode()).decode()
-        body = {
-            "metadata": {"name": name, "annotations": {_CHANGED: utc_now().isoformat()}},
-            "data": {key: encoded},
-        }
+        body = {"metadata": {"name": name}, "data": {key: encoded}}
+        # The cluster keeps a time for each manager: with one for each key, each key has its own.
+        manager = {"field_manager": f"citadel-{sha256(key.encode()).hexdigest()[:32]}"}
+        api = self._api
         try:
-            found = await self._ask(path, self._api.patch_namespaced_secret, name, namespace, body)
+            found = await self._ask(
+                path, partial(api.patch_namespaced_secret, **manager), name, namespace, body
+            )
         except SecretNotFoundError:
-            found = await self._ask(path, self._api.create_namespaced_secret, namespace, body)
+            found = await self._ask(
+                path, partial(api.create_namespaced_secret, **manager), namespace, body
+            )
         return _info(path, found)
+
+    async def set_rule(self, path: str, rule: RotationRule) -> SecretInfo:  # noqa: ARG002
+        """Refuse: an annotation of the secret says it."""
+        raise ruled_elsewhere(self.scheme, path, f"its annotation {_DAYS}")
 
     async def remove(self, path: str) -> None:
         """Remove one key, and the secret with its last one."""
@@ -123,7 +140,7 @@ class KubernetesSecrets:
         await self._ask(path, self._api.patch_namespaced_secret, name, namespace, body)
 
     async def info(self, path: str) -> SecretInfo:
-        """Return when a secret was changed through here, else when it was made."""
+        """Return when a key was changed, as the cluster keeps it."""
         _, _, key = _split(path)
         found = await self._read(path)
         if key not in (found.data or {}):
@@ -204,6 +221,13 @@ def _misnamed(path: str) -> SecretRefusedError:
 
 
 def _info(path: str, found: Any) -> SecretInfo:
-    changed = (found.metadata.annotations or {}).get(_CHANGED)
-    made_at = datetime.fromisoformat(changed) if changed else found.metadata.creation_timestamp
-    return SecretInfo(path, made_at=made_at)
+    meta = found.metadata
+    rule = labelled(f"kubernetes:{path}", (meta.annotations or {}).get(_DAYS))
+    field = f"f:{path.partition('#')[2]}"
+    times = [
+        item.time
+        for item in meta.managed_fields or ()
+        if item.time and field in ((item.fields_v1 or {}).get("f:data") or {})
+    ]
+    # Several managers may hold a key with one value: the oldest of them set it.
+    return SecretInfo(path, made_at=min(times, default=meta.creation_timestamp), rule=rule)

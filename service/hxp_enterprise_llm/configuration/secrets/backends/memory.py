@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import datetime
 
 from hxp_enterprise_llm.configuration.secrets.backends.base import SecretInfo, missing
 from hxp_enterprise_llm.configuration.secrets.keyring import Clock, utc_now
+from hxp_enterprise_llm.configuration.secrets.rules import MadeBy, RotationRule
 from hxp_enterprise_llm.configuration.secrets.secret import Secret
 
 
@@ -29,12 +31,26 @@ class Memory:
         """Return a value."""
         return self._found(path)[0]
 
-    async def set(self, path: str, value: Secret, *, made_at: datetime | None = None) -> SecretInfo:
+    async def set(
+        self,
+        path: str,
+        value: Secret,
+        *,
+        made_at: datetime | None = None,
+        made_by: MadeBy = MadeBy.GIVEN,
+    ) -> SecretInfo:
         """Keep a value."""
-        version = self._values[path][1].version + 1 if path in self._values else 1
-        info = SecretInfo(path, version, made_at or self._clock())
+        before = self._values[path][1] if path in self._values else SecretInfo(path)
+        rule = replace(before.rule, made_by=made_by)
+        info = SecretInfo(path, before.version + 1, made_at or self._clock(), rule=rule)
         self._values[path] = (value, info)
         return info
+
+    async def set_rule(self, path: str, rule: RotationRule) -> SecretInfo:
+        """Change how a secret is renewed."""
+        value, info = self._found(path)
+        self._values[path] = (value, replace(info, rule=rule))
+        return self._values[path][1]
 
     async def remove(self, path: str) -> None:
         """Forget a secret."""

@@ -84,7 +84,8 @@ class Files(ReadOnly):
     async def info(self, path: str) -> SecretInfo:
         """Return when it was written."""
         self.read(path)
-        return _written(path, self._file(path))
+        written = self._file(path).stat().st_mtime
+        return SecretInfo(path, made_at=datetime.fromtimestamp(written, UTC))
 
     async def check(self) -> str:
         """Return where relative paths start."""
@@ -121,15 +122,15 @@ class Credentials(ReadOnly):
         return self.read(path)
 
     async def info(self, path: str) -> SecretInfo:
-        """Return when it was written."""
+        """Return that it is there; its time is that of the unit's start, which says nothing."""
         self.read(path)
-        return _written(path, self._file(path))
+        return SecretInfo(path)
 
     async def list(self, prefix: str = "") -> AsyncIterator[SecretInfo]:
         """Yield all credentials of the unit."""
         for file in sorted(self._there().iterdir()):
             if file.is_file() and file.name.startswith(prefix):
-                yield _written(file.name, file)
+                yield SecretInfo(file.name)
 
     async def check(self) -> str:
         """Return where they lie."""
@@ -163,7 +164,3 @@ def _content(file: Path, next_step: str = "Create it with mode 0600.") -> Secret
     if not value:
         raise SecretError(f"secret file {file} is empty", next_step="Write the secret into it.")
     return Secret(value)
-
-
-def _written(path: str, file: Path) -> SecretInfo:
-    return SecretInfo(path, made_at=datetime.fromtimestamp(file.stat().st_mtime, UTC))

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 
 from hxp_enterprise_llm.configuration.secrets.backends.base import SecretInfo
+from hxp_enterprise_llm.configuration.secrets.rules import MadeBy, RotationRule
 from hxp_enterprise_llm.configuration.secrets.secret import Secret
 from hxp_enterprise_llm.configuration.secrets.store import SealedStore
 
@@ -29,9 +30,21 @@ class SealedFile:
         """Return a value."""
         return self.store.get(path)
 
-    async def set(self, path: str, value: Secret, *, made_at: datetime | None = None) -> SecretInfo:
+    async def set(
+        self,
+        path: str,
+        value: Secret,
+        *,
+        made_at: datetime | None = None,
+        made_by: MadeBy = MadeBy.GIVEN,
+    ) -> SecretInfo:
         """Seal a value; waits for other writers in a thread."""
-        await asyncio.to_thread(self.store.set, path, value, made_at=made_at)
+        await asyncio.to_thread(self.store.set, path, value, made_at=made_at, made_by=made_by)
+        return await self.info(path)
+
+    async def set_rule(self, path: str, rule: RotationRule) -> SecretInfo:
+        """Change how a secret is renewed; its value, version and time stay."""
+        await asyncio.to_thread(self.store.set_rule, path, rule)
         return await self.info(path)
 
     async def remove(self, path: str) -> None:
@@ -41,7 +54,15 @@ class SealedFile:
     async def info(self, path: str) -> SecretInfo:
         """Return what may be shown of a secret."""
         entry = self.store.entry(path)
-        return SecretInfo(path, entry.version, entry.made_at, self.store.key_id(path))
+        key_id = self.store.key_id(path)
+        return SecretInfo(path, entry.version, entry.made_at, key_id, entry.rule)
+
+    def keys(self) -> tuple[SecretInfo, ...]:
+        """Return the key that seals; nothing where the ring is not at hand."""
+        return tuple(
+            SecretInfo(f"{self.store.ring.file.name}#{key.key_id}", made_at=key.made_at)
+            for key in self.store.ring.entries()[-1:]
+        )
 
     async def list(self, prefix: str = "") -> AsyncIterator[SecretInfo]:
         """Yield all secrets below a prefix."""

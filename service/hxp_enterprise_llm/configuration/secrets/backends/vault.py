@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import datetime
-from typing import Any
 
 from hxp_enterprise_llm.configuration.secrets.backends.base import (
     SecretInfo,
     missing,
+    ruled_elsewhere,
     split_key,
 )
 from hxp_enterprise_llm.configuration.secrets.errors import (
+    AccessDeniedError,
+    BackendAwayError,
+    SecretError,
     SecretNotFoundError,
     SecretRefusedError,
     VaultRefusedError,
 )
 from hxp_enterprise_llm.configuration.secrets.leases import Told
+from hxp_enterprise_llm.configuration.secrets.rules import MadeBy, RotationRule
 from hxp_enterprise_llm.configuration.secrets.secret import Secret
 from hxp_enterprise_llm.configuration.secrets.vault.client import VaultClient
 from hxp_enterprise_llm.configuration.secrets.vault.settings import VaultSettings
+from hxp_enterprise_llm.configuration.secrets.vault.stamps import DAYS, Metadata, info_of, stamped
 
 _ATTEMPTS = 5
 
@@ -63,44 +69,56 @@ class Vault:
             )
         return Secret(value)
 
-    async def set(self, path: str, value: Secret, *, made_at: datetime | None = None) -> SecretInfo:  # noqa: ARG002
+    async def set(
+        self,
+        path: str,
+        value: Secret,
+        *,
+        made_at: datetime | None = None,  # noqa: ARG002
+        made_by: MadeBy = MadeBy.GIVEN,  # noqa: ARG002
+    ) -> SecretInfo:
         """Write one key and leave the others of its document; time and version are Vault's own."""
         mount, place, key = _split(path)
         for _ in range(_ATTEMPTS):
-            data, version = await self._document_or_none(mount, place)
-            body = {"data": {**data, key: value.reveal()}, "options": {"cas": version}}
+            data, before, version = await self._document_or_none(mount, place)
+            data[key] = value.reveal()
             try:
-                answer = await self._client.request("POST", f"{mount}/data/{place}", body)
+                after = await self._write(mount, place, data, version)
             except VaultRefusedError as error:
                 # Somebody wrote in between: what they wrote is read, and kept.
                 if "check-and-set" not in error.message:
                     raise
                 continue
-            return _info(path, answer["data"])
+            await self._stamp(mount, place, stamped(before, after, data, key))
+            return info_of(path, after)
         raise SecretRefusedError(
             f"vault:{path} is written by others all the time", next_step="Try again."
         )
 
+    async def set_rule(self, path: str, rule: RotationRule) -> SecretInfo:  # noqa: ARG002
+        """Refuse: the document's custom metadata says it."""
+        raise ruled_elsewhere(self.scheme, path, f"custom metadata {DAYS} of its document")
+
     async def remove(self, path: str) -> None:
         """Remove one key; older versions of the document stay until Vault drops them."""
         mount, place, key = _split(path)
-        data, version = await self._document(mount, place)
+        data, before = await self._document(mount, place)
         if key not in data:
             raise missing(self.scheme, path, "List the document's keys in Vault.")
         del data[key]
         if data:
-            body = {"data": data, "options": {"cas": version}}
-            await self._client.request("POST", f"{mount}/data/{place}", body)
+            after = await self._write(mount, place, data, int(before["version"]))
+            await self._stamp(mount, place, stamped(before, after, data, ""))
         else:
             await self._client.request("DELETE", f"{mount}/data/{place}")
 
     async def info(self, path: str) -> SecretInfo:
-        """Return version and time of the document."""
+        """Return the document's version, and when the key was written, as far as Vault knows."""
         mount, place, key = _split(path)
-        answer = await self._client.request("GET", f"{mount}/data/{place}")
-        if key not in (answer["data"]["data"] or {}):
+        data, metadata = await self._document(mount, place)
+        if key not in data:
             raise missing(self.scheme, path, "List the document's keys in Vault.")
-        return _info(path, answer["data"]["metadata"])
+        return info_of(path, metadata)
 
     async def list(self, prefix: str = "") -> AsyncIterator[SecretInfo]:
         """Yield the keys of all documents below `MOUNT/PATH`."""
@@ -108,9 +126,13 @@ class Vault:
         if not mount:
             return
         async for place in self._places(mount, folder.strip("/")):
-            answer = await self._client.request("GET", f"{mount}/data/{place}")
-            for key in sorted(answer["data"]["data"] or {}):
-                yield _info(f"{mount}/{place}#{key}", answer["data"]["metadata"])
+            try:
+                data, metadata = await self._document(mount, place)
+            except SecretNotFoundError:
+                # Its last version is deleted; Vault lists it all the same.
+                continue
+            for key in sorted(data):
+                yield info_of(f"{mount}/{place}#{key}", metadata)
 
     async def check(self) -> str:
         """Return Vault's version."""
@@ -133,26 +155,47 @@ class Vault:
             else:
                 yield place
 
-    async def _document(self, mount: str, place: str) -> tuple[dict[str, Any], int]:
-        answer = await self._client.request("GET", f"{mount}/data/{place}")
-        return dict(answer["data"]["data"] or {}), int(answer["data"]["metadata"]["version"])
+    async def _write(self, mount: str, place: str, data: dict[str, str], version: int) -> Metadata:
+        body = {"data": data, "options": {"cas": version}}
+        answer = await self._client.request("POST", f"{mount}/data/{place}", body)
+        metadata: Metadata = answer["data"]
+        return metadata
 
-    async def _document_or_none(self, mount: str, place: str) -> tuple[dict[str, Any], int]:
+    async def _stamp(self, mount: str, place: str, custom: dict[str, str] | None) -> None:
+        """Keep the times of keys; without them the document's own time counts for all."""
+        if custom is None:
+            return
+        body = {"custom_metadata": custom}
+        with suppress(SecretError, AccessDeniedError, BackendAwayError):
+            await self._client.request("POST", f"{mount}/metadata/{place}", body)
+
+    async def _document(self, mount: str, place: str) -> tuple[dict[str, str], Metadata]:
+        answer = await self._client.request("GET", f"{mount}/data/{place}")
+        return dict(answer["data"]["data"] or {}), answer["data"]["metadata"]
+
+    async def _document_or_none(
+        self, mount: str, place: str
+    ) -> tuple[dict[str, str], Metadata | None, int]:
         """Return a document and the version to write over: that of a removed one, 0 for none."""
         try:
-            return await self._document(mount, place)
+            data, metadata = await self._document(mount, place)
         except SecretNotFoundError:
             pass
+        else:
+            return data, metadata, int(metadata["version"])
         try:
             answer = await self._client.request("GET", f"{mount}/metadata/{place}")
         except SecretNotFoundError:
-            return {}, 0
+            return {}, None, 0
         version = int(answer["data"]["current_version"])
         latest = answer["data"]["versions"].get(str(version), {"destroyed": True})
         if latest["destroyed"] or latest["deletion_time"]:
-            return {}, version
+            custom = answer["data"].get("custom_metadata")
+            removed = {"created_time": latest.get("created_time"), "custom_metadata": custom}
+            return {}, {**removed, "version": version}, version
         # Somebody made it between the two requests.
-        return await self._document(mount, place)
+        data, metadata = await self._document(mount, place)
+        return data, metadata, int(metadata["version"])
 
 
 def _split(path: str) -> tuple[str, str, str]:
@@ -164,8 +207,3 @@ def _split(path: str) -> tuple[str, str, str]:
             next_step="Name the mount of the KV v2 engine, the path in it, and the key.",
         )
     return mount, rest, key
-
-
-def _info(path: str, metadata: dict[str, Any]) -> SecretInfo:
-    made_at = datetime.fromisoformat(metadata["created_time"])
-    return SecretInfo(path, int(metadata["version"]), made_at)

@@ -1,0 +1,218 @@
+"""`citadel secrets due|rotate|rule`: what is old, and how it gets a new value (CX-03)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from tests.unit.cli.conftest import FILE
+
+from hxp_enterprise_llm.configuration.secrets import Secret
+from hxp_enterprise_llm.configuration.secrets.keyring import KeyRing
+from hxp_enterprise_llm.configuration.secrets.rules import MadeBy, RotationRule
+from hxp_enterprise_llm.configuration.secrets.store import SealedStore
+
+Capture = pytest.CaptureFixture[str]
+Piped = Callable[..., int]
+CANARY = "canary-c1i-90d2"
+LONG_AGO = timedelta(days=91)
+
+
+@pytest.fixture
+def store(state: Path) -> SealedStore:
+    """Hold a young secret, an old one of ours, and an old one that somebody gave."""
+    state.mkdir(parents=True)
+    store, old = SealedStore(state), datetime.now(UTC) - LONG_AGO
+    store.set("young", Secret("y1"), made_by=MadeBy.GENERATED)
+    store.set("ours", Secret("o1"), made_at=old, made_by=MadeBy.GENERATED)
+    store.set("theirs", Secret(CANARY), made_at=old)
+    return store
+
+
+@pytest.mark.feature("CX-03")
+def test_what_is_90_days_old_is_listed_with_who_renews_it(
+    store: SealedStore, piped: Piped, capsys: Capture
+) -> None:
+    assert piped("due", "local") == 2
+    _, first, second = capsys.readouterr().out.splitlines()
+    assert first.split() == ["generated:ours", "91", "d", "1", "d", "citadel", "secrets", "rotate"]
+    assert second.split() == ["generated:theirs", "91", "d", "1", "d", "whoever", "made", "it"]
+    assert piped("due", "local", "--output", "json") == 2
+    document = json.loads(capsys.readouterr().out)
+    assert document["due"][0] == {
+        "path": "generated:ours",
+        "kind": "secret",
+        "age_days": 91,
+        "late_days": 1,
+        "renewed_by": "citadel secrets rotate",
+    }
+    for path in ("ours", "theirs"):
+        store.set(path, Secret("new"))
+    assert piped("due", "local") == 0
+    assert capsys.readouterr().out == "nothing is due\n"
+
+
+@pytest.mark.feature("CX-03")
+def test_a_textfile_for_the_node_exporter_shows_what_is_due_and_no_path(
+    store: SealedStore, piped: Piped, capsys: Capture, tmp_path: Path
+) -> None:
+    file = tmp_path / "citadel.prom"
+    assert piped("due", "local", "--output", "prometheus", "--to", str(file)) == 0
+    assert capsys.readouterr().out == ""
+    text = file.read_text()
+    assert 'citadel_secrets_due{environment="local"} 2.0\n' in text
+    assert "# TYPE citadel_secrets_due gauge" in text
+    assert "ours" not in text
+    assert CANARY not in text
+    # The exporter runs as somebody else.
+    assert file.stat().st_mode & 0o777 == 0o644
+    assert piped("due", "local", "--output", "prometheus") == 0
+    assert 'citadel_secrets_due{environment="local"} 2.0\n' in capsys.readouterr().out
+    assert piped("due", "local", "--output", "json", "--to", str(tmp_path / "no/folder")) == 1
+    assert "No such file" in json.loads(capsys.readouterr().out)["error"]["message"]
+    assert sorted(item.name for item in tmp_path.iterdir() if "prom" in item.name) == [file.name]
+
+
+@pytest.mark.feature("CX-03")
+def test_references_to_other_backends_are_looked_at_and_what_cannot_be_asked_is_said(
+    state: Path, piped: Piped, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("VAULT_ADDR", "BAO_ADDR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PASSWORD", "p")
+    services = "integration_services: {database: {password: 'vault:kv/db#password'}}\n"
+    environment = state.parents[1] / "stacks/environments/local.yaml"
+    environment.write_text(FILE + services)
+    state.mkdir(parents=True)
+    assert piped("due", "local") == 1
+    assert "vault:kv/db#password: Vault is not set up: VAULT_ADDR" in capsys.readouterr().err
+    assert piped("due", "local", "--output", "prometheus") == 0
+    assert 'citadel_secrets_unknown_age{environment="local"} 1.0' in capsys.readouterr().out
+    environment.write_text(FILE + services.replace("vault:kv/db#password", "env:PASSWORD"))
+    assert piped("due", "local") == 0
+    assert "of unknown age: env:PASSWORD" in capsys.readouterr().out
+
+
+@pytest.mark.feature("CX-03")
+def test_what_is_due_is_rotated_where_it_can_be_and_nothing_else(
+    store: SealedStore, piped: Piped, capsys: Capture
+) -> None:
+    assert piped("rotate", "local", "--due", "--dry-run") == 2
+    assert capsys.readouterr().out.splitlines() == [
+        "generated:ours would get a new value",
+        "generated:theirs stays due: whoever made it gives the new one",
+    ]
+    assert store.get("ours").reveal() == "o1"
+    assert piped("rotate", "local", "--due", "--output", "json") == 2
+    document = json.loads(capsys.readouterr().out)
+    assert (document["rotated"], document["left"]) == (["generated:ours"], ["generated:theirs"])
+    assert store.get("ours").reveal() != "o1"
+    assert (store.get("young").reveal(), store.get("theirs").reveal()) == ("y1", CANARY)
+    assert piped("set", "local", "theirs", stdin="new") == 0
+    capsys.readouterr()
+    assert piped("rotate", "local", "--due") == 0
+    assert capsys.readouterr().out == "nothing is due\n"
+
+
+@pytest.mark.feature("CX-03", "CX-05")
+def test_a_hook_makes_what_others_made_rotate_by_itself_and_the_audit_log_tells(
+    store: SealedStore, piped: Piped, capsys: Capture, tmp_path: Path
+) -> None:
+    hook = tmp_path / "renew"
+    hook.write_text(f"#!/bin/sh\necho {CANARY}-next\n")
+    hook.chmod(0o700)
+    assert piped("rule", "local", "theirs", "--hook", "renew", "--every", "30") == 0
+    shown = capsys.readouterr().out
+    assert f"due after 30 days, renewed by {hook}, made by: given" in shown
+    assert piped("rotate", "local", "--due") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "generated:theirs has a new value",
+        "generated:ours has a new value",
+        "run: citadel up local",
+    ]
+    assert store.get("theirs").reveal() == f"{CANARY}-next"
+    assert piped("audit", "local", "--output", "json") == 0
+    shown = capsys.readouterr().out
+    records = json.loads(shown)["records"]
+    rotated = [(item["resource"], item["outcome"]) for item in records][-3:]
+    assert rotated == [
+        ("generated:theirs", "begun"),
+        ("generated:theirs", "ok"),
+        ("generated:ours", "ok"),
+    ]
+    assert CANARY not in shown
+
+
+def test_one_hook_that_fails_does_not_keep_the_others_from_rotating(
+    store: SealedStore, piped: Piped, capsys: Capture, tmp_path: Path
+) -> None:
+    hook = tmp_path / "renew"
+    hook.write_text(f"#!/bin/sh\necho {CANARY} >&2\nexit 9\n")
+    hook.chmod(0o700)
+    store.set_rule("theirs", RotationRule(MadeBy.GIVEN, 1, str(hook)))
+    assert piped("rotate", "local", "--due") == 1
+    shown = capsys.readouterr()
+    assert "generated:ours has a new value" in shown.out
+    assert "of secret theirs ended with 9" in shown.err
+    assert CANARY not in shown.out + shown.err
+    assert piped("rotate", "local", "--due", "--output", "json") == 1
+    document = json.loads(capsys.readouterr().out)
+    assert [item["path"] for item in document["failed"]] == ["generated:theirs"]
+    assert CANARY not in str(document)
+    assert piped("rotate", "local", "young", "unknown") == 1
+    shown = capsys.readouterr()
+    assert "young has a new value" in shown.out
+    assert "no secret unknown" in shown.err
+
+
+@pytest.mark.feature("CX-03")
+def test_a_rule_is_shown_changed_and_taken_back(
+    store: SealedStore, piped: Piped, capsys: Capture
+) -> None:
+    assert piped("rule", "local", "young") == 0
+    assert capsys.readouterr().out.endswith("made by: generated\n")
+    assert piped("rule", "local", "young", "--every", "7", "--given") == 0
+    assert store.entry("young").rule == RotationRule(MadeBy.GIVEN, 7)
+    assert piped("rule", "local", "young", "--every", "0", "--hook", "", "--generated") == 0
+    assert store.entry("young").rule == RotationRule(MadeBy.GENERATED)
+    assert store.get("young").reveal() == "y1"
+    assert piped("rule", "local", "young", "--every", "-1") == 3
+    assert piped("rule", "local", "young", "--hook", "no/such") == 3
+    assert piped("rule", "local", "env:TOKEN", "--every", "7") != 0
+    assert store.entry("young").rule == RotationRule(MadeBy.GENERATED)
+
+
+def test_rotate_says_how_the_value_gets_to_the_hosts_and_refuses_half_an_order(
+    store: SealedStore, piped: Piped, capsys: Capture
+) -> None:
+    assert piped("rotate", "local", "young") == 0
+    assert "run: citadel up local" in capsys.readouterr().out
+    assert piped("rotate", "local") == 3
+    assert piped("rotate", "local", "young", "--due") == 3
+    assert piped("rotate", "local", "theirs") == 3
+    assert "citadel secrets set" in capsys.readouterr().err
+
+
+@pytest.mark.feature("CX-03")
+def test_a_key_of_90_days_is_listed_and_replaced_for_all_environments(
+    state: Path, piped: Piped, capsys: Capture
+) -> None:
+    state.mkdir(parents=True)
+    long_ago = datetime.now(UTC) - LONG_AGO
+    ring = KeyRing(state.parent / "secrets.key", clock=lambda: long_ago)
+    young = SealedStore(state, ring=ring, clock=lambda: long_ago)
+    young.set("a", Secret("1"), made_at=datetime.now(UTC))
+    (before,) = young.used_keys()
+    assert piped("due", "local") == 2
+    shown = capsys.readouterr().out
+    assert f"secrets.key#{before}" in shown
+    assert "citadel secrets rekey" in shown
+    assert piped("rotate", "local", "--due") == 0
+    assert f"secrets.key#{before} was replaced" in capsys.readouterr().out
+    store = SealedStore(state)
+    assert before not in store.used_keys()
+    assert store.get("a").reveal() == "1"
+    assert piped("due", "local") == 0
