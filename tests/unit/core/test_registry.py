@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.core.demo import QUICK, DemoConfig, DemoService, others
+from tests.unit.core.demo import QUICK, DemoConfig, DemoService, others, state
 
 from hxp_enterprise_llm.core import (
     BaseInfrastructureService,
@@ -224,7 +224,7 @@ async def test_a_service_that_starts_again_while_the_engine_is_away_knows_it() -
             await double.kill()
             await engine.lifecycle.wait_for(State.DEGRADED)
             async with reader:
-                assert reader.state is State.DEGRADED
+                assert state(reader) is State.DEGRADED
                 assert "dependency engine" in reader.causes
                 assert (await reader.health()).verdict is Verdict.DEGRADED
                 await double.start()
