@@ -16,7 +16,7 @@ from hxp_enterprise_llm.configuration.database import DatabaseAwayError
 from hxp_enterprise_llm.configuration.service import shared
 from hxp_enterprise_llm.configuration.service.errors import LimitReachedError
 from hxp_enterprise_llm.configuration.service.fleet import MOST, Replica
-from hxp_enterprise_llm.configuration.service.shared import Database, PostgresBackend
+from hxp_enterprise_llm.configuration.service.shared import PostgresBackend, database_of
 from hxp_enterprise_llm.schemas.configuration_service import DatabaseStore
 from hxp_enterprise_llm.testing.configuration_service import ServiceUnderTest
 from hxp_enterprise_llm.testing.postgres import PostgresServer
@@ -33,7 +33,7 @@ def backend(postgres: PostgresServer, environment: str = "test") -> PostgresBack
         user=postgres.user,
         timeout=5.0,
     )
-    return PostgresBackend(Database(store, postgres.password), environment)
+    return PostgresBackend(database_of(store, postgres.password), environment)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""`citadel config`: validate, show and explain environment files."""
+"""`citadel config`: validate, show, explain and report on environment files, and go back."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hxp_enterprise_llm.cli import migrate, report, revisions
+from hxp_enterprise_llm.cli import account, compliance, migrate, report, revisions
 from hxp_enterprise_llm.cli.console import Output, OutputOption, print_json
 from hxp_enterprise_llm.cli.target import EnvironmentArgument
 from hxp_enterprise_llm.core.exceptions import ExitCode
@@ -110,12 +110,14 @@ def schema(output: Annotated[Output, OutputOption] = Output.JSON) -> int:
 
 
 app.command()(report.report)
+app.command()(compliance.compliance)
 app.command()(migrate.migrate)
 app.command()(revisions.history)
 app.command()(revisions.diff)
 app.command()(revisions.rollback)
 app.command()(revisions.backup)
 app.command()(revisions.restore)
+app.add_typer(account.app, name="account", help="Say who can log in to its service.")
 
 
 def _print_document(document: dict[str, Any], output: Output) -> None:

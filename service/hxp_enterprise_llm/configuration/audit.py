@@ -13,7 +13,7 @@ import hmac
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -84,6 +84,7 @@ class AuditLog:
     Args:
         path: The file; made when missing, its folder must exist.
         key: Makes the chain of HMAC-SHA256 instead of SHA-256.
+        older: Keys of before; segments that were rotated away may be of these.
         clock: Time of now.
     """
 
@@ -92,10 +93,11 @@ class AuditLog:
         path: Path,
         *,
         key: bytes = b"",
+        older: Sequence[bytes] = (),
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.path = path
-        self._key, self._clock = key, clock
+        self._key, self._older, self._clock = key, tuple(older), clock
         self._handle: int | None = None
         self._size = -1
         self._head = Head(0, _START)
@@ -109,8 +111,20 @@ class AuditLog:
         return lambda: self._observers.remove(observer)
 
     def sibling(self, path: Path) -> AuditLog:
-        """Return another file of the same chain: a segment that was rotated away."""
+        """Return another file of the same chain: a segment, keyed as its first record is."""
+        for key in (self._key, *self._older):
+            found = AuditLog(path, key=key, older=self._older, clock=self._clock)
+            if found.fits():
+                return found
         return AuditLog(path, key=self._key, clock=self._clock)
+
+    def fits(self) -> bool:
+        """Return whether the first record is of this log's key; an empty log is of any."""
+        try:
+            first = next(self._read(), None)
+        except AuditError:
+            return False
+        return first is None or hmac.compare_digest(self._digest(first), first.digest)
 
     def append(self, event: AuditEvent, *, durable: bool = False) -> AuditRecord:
         """Append an event.

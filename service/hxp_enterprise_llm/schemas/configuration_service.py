@@ -12,6 +12,7 @@ from hxp_enterprise_llm.schemas.effect import Effect
 from hxp_enterprise_llm.schemas.gateway import CredentialName, Listen
 from hxp_enterprise_llm.schemas.hosts import HostName
 from hxp_enterprise_llm.schemas.key import Digest, Key
+from hxp_enterprise_llm.schemas.security import SecuritySettings
 from hxp_enterprise_llm.schemas.text import AbsolutePath, Address
 
 DocumentKind = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
@@ -123,6 +124,17 @@ class ConfigurationServiceConfig(WrittenModel):
     )
     signing: Annotated[CredentialName | None, Effect.RESTART] = Field(
         default=None, description="Name of the file that the signing key is made of."
+    )
+    audit_key: Annotated[CredentialName | None, Effect.RESTART] = Field(
+        default=None,
+        description="Name of the file with the audit log's key; absent: one is made beside it.",
+    )
+    sealing: Annotated[tuple[CredentialName, ...], Effect.RESTART] = Field(
+        default=(),
+        description="Names of files that keys are made of: the first seals revisions, all open.",
+    )
+    security: SecuritySettings = Field(
+        default=SecuritySettings(), description="How what is kept is guarded."
     )
     administrator: Annotated[Name, Effect.RESTART] = Field(
         default="citadel", description="Whose key the credential is; may do everything."
@@ -360,6 +372,25 @@ class Login(CitadelModel):
 
     name: Name = Field(description="The person's principal.")
     password: str = Field(min_length=1, max_length=1024, description="The password.")
+
+
+class NewPassword(CitadelModel):
+    """A password that somebody is to log in with."""
+
+    password: str = Field(min_length=1, max_length=1024, description="The password.")
+
+
+class AccountView(CitadelModel):
+    """Somebody who can log in."""
+
+    name: Name = Field(description="The person's principal.")
+    sessions: int = Field(ge=0, description="Sessions that are open.")
+
+
+class AccountList(CitadelModel):
+    """All who can log in."""
+
+    items: tuple[AccountView, ...] = Field(description="In the order of their names.")
 
 
 class SessionView(CitadelModel):

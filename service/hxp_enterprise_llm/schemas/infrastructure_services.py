@@ -11,6 +11,7 @@ from hxp_enterprise_llm.schemas.base import Seconds, WrittenModel
 from hxp_enterprise_llm.schemas.effect import Effect
 from hxp_enterprise_llm.schemas.key import Key
 from hxp_enterprise_llm.schemas.reference import SecretReference
+from hxp_enterprise_llm.schemas.security import SecuritySettings
 from hxp_enterprise_llm.schemas.text import AbsolutePath, Address, WebUrl
 
 
@@ -98,6 +99,17 @@ class Configuration(WrittenModel):
     signing_key: Annotated[SecretReference, Effect.DANGEROUS] = Field(
         default="generated:configuration/signing-key",
         description="What the key that signs revisions is made of.",
+    )
+    audit_key: Annotated[SecretReference, Effect.DANGEROUS] = Field(
+        default="generated:configuration/audit-key",
+        description="What the key of the audit log's chain is made of.",
+    )
+    sealing_keys: Annotated[tuple[SecretReference, ...], Effect.DANGEROUS] = Field(
+        default=(),
+        description="What stored revisions are sealed with: the first seals, all open.",
+    )
+    security: SecuritySettings = Field(
+        default=SecuritySettings(), description="How the configuration service guards them."
     )
     roles: Annotated[tuple[Role, ...], Effect.LIVE] = Field(
         default=(), description="Roles of the configuration service beside the standard ones."

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator
 
 from hxp_enterprise_llm.schemas.base import Seconds, WrittenModel
+from hxp_enterprise_llm.schemas.effect import Effect
 from hxp_enterprise_llm.schemas.text import AbsolutePath
 
 _DAY = 86_400.0
@@ -117,19 +119,19 @@ class AuditRetention(WrittenModel):
 class SecuritySettings(WrittenModel):
     """How the configuration service guards what it keeps."""
 
-    level: SecurityLevel = Field(
+    level: Annotated[SecurityLevel, Effect.RESTART] = Field(
         default=SecurityLevel.MEDIUM,
         description="Rules for sessions, passwords, signatures, encryption and transport.",
     )
-    attempts: AttemptPolicy = Field(
+    attempts: Annotated[AttemptPolicy, Effect.LIVE] = Field(
         default=AttemptPolicy(), description="How many wrong passwords hold an account."
     )
-    sessions: SessionLimits = Field(
+    sessions: Annotated[SessionLimits, Effect.LIVE] = Field(
         default=SessionLimits(), description="Sessions that are shorter than the level says."
     )
-    anomalies: Thresholds = Field(
+    anomalies: Annotated[Thresholds, Effect.LIVE] = Field(
         default=Thresholds(), description="From when on access is unusual."
     )
-    retention: AuditRetention = Field(
+    retention: Annotated[AuditRetention, Effect.RESTART] = Field(
         default=AuditRetention(), description="How long audit records are kept."
     )

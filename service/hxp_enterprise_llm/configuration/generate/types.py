@@ -5,6 +5,7 @@ from __future__ import annotations
 import types
 from collections.abc import Mapping
 from datetime import date
+from enum import StrEnum
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
@@ -31,6 +32,7 @@ def described(key: str, field: FieldInfo) -> str:
 
 def in_words(annotation: Any) -> str:
     """Return a type in words: `list of text`, `one of cpu, cuda`."""
+    annotation = _choices_of(annotation)
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return in_words(arguments[0])
@@ -53,6 +55,7 @@ def ansible(field: FieldInfo) -> dict[str, Any]:
 
 
 def _ansible(annotation: Any) -> dict[str, Any]:
+    annotation = _choices_of(annotation)
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _ansible(arguments[0])
@@ -71,6 +74,13 @@ def _ansible(annotation: Any) -> dict[str, Any]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return {"type": "dict", "options": options(annotation)}
     return {"type": _ANSIBLE.get(annotation, "raw")}
+
+
+def _choices_of(annotation: Any) -> Any:
+    """Return an enumeration of texts as the choices that a file may write; all else as it is."""
+    if isinstance(annotation, type) and issubclass(annotation, StrEnum):
+        return Literal[tuple(item.value for item in annotation)]
+    return annotation
 
 
 def options(model: type[BaseModel]) -> dict[str, Any]:

@@ -14,8 +14,16 @@ from hxp_enterprise_llm.configuration.secrets.backends.sealed import SealedFile
 from hxp_enterprise_llm.configuration.secrets.references import AUDIT_FILE
 from hxp_enterprise_llm.configuration.secrets.rotation import ages
 from hxp_enterprise_llm.configuration.secrets.store import SealedStore
-from hxp_enterprise_llm.configuration.security.compliance import Facts, Outcome, assess
+from hxp_enterprise_llm.configuration.security.access import (
+    STANDARD_ROLES,
+    Access,
+    AccessRules,
+)
+from hxp_enterprise_llm.configuration.security.compliance import Facts, Outcome, Report, assess
 from hxp_enterprise_llm.configuration.security.policies import POLICIES
+from hxp_enterprise_llm.configuration.security.service import SecurityConfig
+from hxp_enterprise_llm.schemas.access import Principal, PrincipalKind
+from hxp_enterprise_llm.schemas.configuration_service import REPLICA
 from hxp_enterprise_llm.schemas.security import SecurityLevel
 
 _LOOPBACK = frozenset({"engine"})
@@ -37,7 +45,7 @@ async def compliance(
         level: The level.
         now: Time of now.
     """
-    report = assess(POLICIES[level], await _facts(loaded, state, revisions, level, now), now)
+    report = await assessed(loaded, state, revisions, level, now)
     items = [
         Item(Level.RISK, "", f"{one.id} {one.title}: {one.evidence}.", one.next_step)
         for one in report.findings
@@ -49,6 +57,18 @@ async def compliance(
     return Section(
         "compliance", "Security and compliance", tuple(items), headings, tuple(rows), note
     )
+
+
+async def assessed(
+    loaded: LoadedEnvironment,
+    state: Path,
+    revisions: Sequence[Revision],
+    level: SecurityLevel,
+    now: datetime,
+) -> Report:
+    """Return what all checks of a security level come to; the arguments are `compliance`'s."""
+    facts = await _facts(loaded, state, revisions, level, now)
+    return assess(POLICIES[level], facts, now)
 
 
 async def _facts(
@@ -64,8 +84,11 @@ async def _facts(
     )
     log = state / AUDIT_FILE
     records, oldest, fault = _audit(log)
-    listeners = loaded.environment.listeners
+    listeners, own = loaded.environment.listeners, _service(loaded)
     return Facts(
+        access=Access(own.access),
+        sessions=own.session_policy,
+        passwords=own.policy.passwords,
         key_sizes=tuple(len(key.value) for key in store.ring.entries()),
         secrets_due=len(walk.due),
         files=(store.ring.file, store.file, log),
@@ -78,7 +101,29 @@ async def _facts(
             for name in type(listeners).model_fields
             if name not in _LOOPBACK
         },
+        encrypted=_encrypted(loaded),
     )
+
+
+def _service(loaded: LoadedEnvironment) -> SecurityConfig:
+    """Return how the environment's configuration service is guarded."""
+    settings = loaded.environment.infrastructure_services.configuration
+    first = Principal(id="citadel", kind=PrincipalKind.SERVICE, roles=("administrator",))
+    return SecurityConfig(
+        security_level=settings.security.level,
+        access=AccessRules(
+            roles=(*STANDARD_ROLES, REPLICA, *settings.roles),
+            principals=(first, *settings.principals),
+        ),
+        sessions=settings.security.sessions,
+    )
+
+
+def _encrypted(loaded: LoadedEnvironment) -> dict[str, bool]:
+    """Return which roles of the environment that keep data encrypt it."""
+    sealed = bool(loaded.environment.infrastructure_services.configuration.sealing_keys)
+    keeping = {"configuration": sealed, "postgres": False, "redis": False}
+    return {role: on for role, on in keeping.items() if loaded.environment.hosts_with(role)}
 
 
 def _audit(path: Path) -> tuple[int | None, datetime | None, str]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import asyncpg
 
 TABLE = "configuration_revisions"
-_SCHEMA = f"""
+SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS {TABLE} (
     environment text NOT NULL,
     number bigint NOT NULL CHECK (number > 0),
@@ -77,4 +77,4 @@ class PostgresShelf:
         return True
 
     def _connection(self) -> AbstractAsyncContextManager[asyncpg.Connection]:
-        return self.database.connection(self.name, schema=_SCHEMA)
+        return self.database.connection(self.name, schema=SCHEMA)

@@ -37,6 +37,12 @@ class Accounts(Protocol):
     async def upgrade(self, name: str, old: str, new: str) -> None:
         """Put a hash of today's form in the place of an older one, if that is still kept."""
 
+    async def remove(self, name: str) -> bool:
+        """Forget an account; return whether there was one."""
+
+    async def names(self) -> tuple[str, ...]:
+        """Return whose accounts have a password, in the order of their names."""
+
 
 class MemoryAccounts:
     """Accounts that end with the process."""
@@ -55,6 +61,14 @@ class MemoryAccounts:
     async def upgrade(self, name: str, old: str, new: str) -> None:
         """Put a newer hash in the place of an older one."""
         self._accounts.update(_upgraded(self._accounts, name, old, new))
+
+    async def remove(self, name: str) -> bool:
+        """Forget an account."""
+        return self._accounts.pop(name, None) is not None
+
+    async def names(self) -> tuple[str, ...]:
+        """Return whose accounts have a password."""
+        return _with_password(self._accounts)
 
 
 class FileAccounts:
@@ -78,6 +92,22 @@ class FileAccounts:
     async def upgrade(self, name: str, old: str, new: str) -> None:
         """Put a newer hash in the place of an older one."""
         await asyncio.to_thread(self._upgrade, name, old, new)
+
+    async def remove(self, name: str) -> bool:
+        """Forget an account."""
+        return await asyncio.to_thread(self._remove, name)
+
+    async def names(self) -> tuple[str, ...]:
+        """Return whose accounts have a password."""
+        return _with_password(await asyncio.to_thread(self._read))
+
+    def _remove(self, name: str) -> bool:
+        with locked(self._lock):
+            accounts = self._read()
+            found = accounts.pop(name, None) is not None
+            if found:
+                self._write(accounts)
+            return found
 
     def _put(self, account: Account) -> None:
         with locked(self._lock):
@@ -109,6 +139,10 @@ class FileAccounts:
     def _write(self, accounts: dict[str, Account]) -> None:
         entries = [accounts[name].model_dump(exclude_none=True) for name in sorted(accounts)]
         write_atomic(self.file, json.dumps({"accounts": entries}, indent=1), mode=0o600)
+
+
+def _with_password(accounts: dict[str, Account]) -> tuple[str, ...]:
+    return tuple(sorted(name for name, one in accounts.items() if one.password_hash))
 
 
 def _upgraded(accounts: dict[str, Account], name: str, old: str, new: str) -> dict[str, Account]:

@@ -14,12 +14,14 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from hxp_enterprise_llm.configuration.audit import AuditEvent, AuditRecord
+from hxp_enterprise_llm.configuration.security.refusals import COUNT
 from hxp_enterprise_llm.schemas.security import Thresholds
 
 ACTION = "security.anomaly"
 _DAY = 86_400.0
 _MOST = 10_000
 """Events of one actor that are counted within a window."""
+_DIGITS = 10
 
 
 class Kind(StrEnum):
@@ -116,7 +118,7 @@ class Detector:
         texts = {
             Kind.NEW_ACTOR: self._new(at) if fresh else "",
             Kind.BURST: self._burst(habits, at),
-            Kind.REFUSALS: self._refusals(habits, at) if record.event.outcome == "denied" else "",
+            Kind.REFUSALS: self._refusals(habits, record) if _is_denied(record) else "",
             Kind.OFF_HOURS: "" if actor in self.exempt else self._off_hours(habits, at),
         }
         habits.seen = at
@@ -159,8 +161,11 @@ class Detector:
             return ""
         return f"{count} events within {self.thresholds.window:g} s; usual are fewer than {usual:g}"
 
-    def _refusals(self, habits: _Habits, at: datetime) -> str:
-        count = self._counted(habits.refused, at)
+    def _refusals(self, habits: _Habits, record: AuditRecord) -> str:
+        # One record may stand for many refusals.
+        said = record.event.detail.get(COUNT, "1")
+        times = min(_MOST, int(said)) if said.isdecimal() and len(said) < _DIGITS else 1
+        count = max(self._counted(habits.refused, record.at) for _ in range(max(1, times)))
         if count < self.thresholds.refusals:
             return ""
         return f"{count} refusals within {self.thresholds.window:g} s"
@@ -198,3 +203,7 @@ class Detector:
     @staticmethod
     def _over(since: datetime, now: datetime, seconds: float) -> bool:
         return now - since >= timedelta(seconds=seconds)
+
+
+def _is_denied(record: AuditRecord) -> bool:
+    return record.event.outcome == "denied"

@@ -4,9 +4,42 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from hxp_enterprise_llm.configuration.secrets.keyring import Clock, utc_now
 from hxp_enterprise_llm.schemas.security import AttemptPolicy
+
+
+class AttemptStore(Protocol):
+    """Keeps the times of tries by account. Several servers may share one."""
+
+    async def begin(self, name: str, now: datetime, since: datetime, most: int) -> bool:
+        """Keep a try, unless there are `most` since a time; return whether it was kept.
+
+        Looking and keeping is one step: of tries that come at once no two find the same room.
+        """
+
+    async def forget(self, name: str) -> None:
+        """Forget the tries of an account."""
+
+
+class MemoryAttempts:
+    """Tries of one process; they end with it."""
+
+    def __init__(self) -> None:
+        self._tries: defaultdict[str, list[datetime]] = defaultdict(list)
+
+    async def begin(self, name: str, now: datetime, since: datetime, most: int) -> bool:
+        """Keep a try, unless there are too many."""
+        recent = self._tries[name] = [at for at in self._tries[name] if at > since]
+        if len(recent) >= most:
+            return False
+        recent.append(now)
+        return True
+
+    async def forget(self, name: str) -> None:
+        """Forget the tries of an account."""
+        self._tries.pop(name, None)
 
 
 class Attempts:
@@ -14,29 +47,29 @@ class Attempts:
 
     Args:
         policy: How many are too many.
+        store: Where tries are kept; in this process when not given.
         clock: Time of now.
     """
 
-    def __init__(self, policy: AttemptPolicy, *, clock: Clock = utc_now) -> None:
-        self.policy, self._clock = policy, clock
-        self._failed: defaultdict[str, list[datetime]] = defaultdict(list)
+    def __init__(
+        self,
+        policy: AttemptPolicy,
+        *,
+        store: AttemptStore | None = None,
+        clock: Clock = utc_now,
+    ) -> None:
+        self.policy = policy
+        self._store, self._clock = store or MemoryAttempts(), clock
 
-    def held(self, name: str) -> bool:
-        """Return whether an account is held."""
-        return len(self._recent(name)) >= self.policy.tries
-
-    def tried(self, name: str) -> None:
-        """Count a try as wrong, until it succeeds.
+    async def admitted(self, name: str) -> bool:
+        """Count a try as wrong, until it succeeds; return False for an account that is held.
 
         While the account is held nothing counts: nobody is kept out for ever.
         """
-        if not self.held(name):
-            self._failed[name] = [*self._recent(name), self._clock()]
+        now, policy = self._clock(), self.policy
+        since = now - timedelta(seconds=policy.within)
+        return await self._store.begin(name, now, since, policy.tries)
 
-    def succeeded(self, name: str) -> None:
+    async def succeeded(self, name: str) -> None:
         """Forget the tries: the password was right."""
-        self._failed.pop(name, None)
-
-    def _recent(self, name: str) -> list[datetime]:
-        since = self._clock() - timedelta(seconds=self.policy.within)
-        return [at for at in self._failed.get(name, ()) if at > since]
+        await self._store.forget(name)

@@ -56,6 +56,13 @@ class PasswordRefusedError(RefusedError):
     domain = FaultDomain.INPUT
 
 
+class NoPersonError(RefusedError):
+    """Nobody of that name can have a password."""
+
+    code = "security.person-not-found"
+    domain = FaultDomain.INPUT
+
+
 class SignatureError(CitadelError):
     """A revision is not signed as it must be."""
 

@@ -150,7 +150,8 @@ class Retention:
 
     def segments(self) -> tuple[Path, ...]:
         """Return the rotated segments, oldest first."""
-        return tuple(one for one in self._names() if not self._is_log(one))
+        log = self.audit.path
+        return tuple(one for one in _names(log) if not _is_log(log, one))
 
     def records(self) -> Iterator[AuditRecord]:
         """Yield the records of all segments and of the log, oldest first, checked as one chain.
@@ -167,7 +168,9 @@ class Retention:
         first, before, exported = "", "", {""}
         for place, path in enumerate((*self.segments(), self.audit.path)):
             last = ""
-            for record in self.audit.sibling(path).records():
+            # A log that is written to has today's key; only segments may have an older one.
+            file = self.audit if path == self.audit.path else self.audit.sibling(path)
+            for record in file.records():
                 if record.number == 1:
                     follows = _follows(record)
                     first = first if place else follows
@@ -195,26 +198,14 @@ class Retention:
         """
         return sum(1 for _ in self.records())
 
-    def _names(self) -> list[Path]:
-        path = self.audit.path
-        return sorted(path.parent.glob(f"{path.stem}-*{path.suffix}"))
-
-    def _is_log(self, name: Path) -> bool:
-        """Return whether a name is a second one of the log, left by a crash in its rotation."""
-        path = self.audit.path
-        return path.exists() and name.samefile(path)
-
     def _rotate(self) -> None:
-        for name in self._names():
-            if self._is_log(name):
-                name.unlink()
+        drop_twins(self.audit.path)
         first = next(self.audit.records(), None)
         if first is None:
             return
         now = self._clock()
         if now - first.at >= timedelta(seconds=self.policy.segment):
-            path = self.audit.path
-            self.audit.rotate(path.with_name(f"{path.stem}-{now:%Y%m%dT%H%M%S%fZ}{path.suffix}"))
+            self.audit.rotate(segment_of(self.audit.path, now))
 
     def _described(self, segment: Path) -> Exported:
         records = list(self.audit.sibling(segment).records())
@@ -256,6 +247,26 @@ class Retention:
         detail = {"sha256": exported.sha256, "head": exported.head}
         event = AuditEvent("citadel", action, f"audit:{exported.segment}", outcome, detail)
         self.audit.append(event, durable=True)
+
+
+def segment_of(log: Path, now: datetime) -> Path:
+    """Return where a log is rotated to."""
+    return log.with_name(f"{log.stem}-{now:%Y%m%dT%H%M%S%fZ}{log.suffix}")
+
+
+def drop_twins(log: Path) -> None:
+    """Remove second names of a log, left by a crash in its rotation."""
+    for name in _names(log):
+        if _is_log(log, name):
+            name.unlink()
+
+
+def _names(log: Path) -> list[Path]:
+    return sorted(log.parent.glob(f"{log.stem}-*{log.suffix}"))
+
+
+def _is_log(log: Path, name: Path) -> bool:
+    return log.exists() and name.samefile(log)
 
 
 def _follows(first: AuditRecord) -> str:

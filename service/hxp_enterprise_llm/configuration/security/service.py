@@ -22,7 +22,7 @@ from hxp_enterprise_llm.configuration.secrets.secret import Secret
 from hxp_enterprise_llm.configuration.security.access import Access, AccessRules, Do
 from hxp_enterprise_llm.configuration.security.accounts import Account, Accounts, MemoryAccounts
 from hxp_enterprise_llm.configuration.security.anomalies import Anomaly
-from hxp_enterprise_llm.configuration.security.attempts import Attempts
+from hxp_enterprise_llm.configuration.security.attempts import Attempts, AttemptStore
 from hxp_enterprise_llm.configuration.security.compliance import Facts, Report, assess
 from hxp_enterprise_llm.configuration.security.errors import (
     ForbiddenError,
@@ -32,9 +32,11 @@ from hxp_enterprise_llm.configuration.security.errors import (
 )
 from hxp_enterprise_llm.configuration.security.passwords import Passwords
 from hxp_enterprise_llm.configuration.security.policies import POLICIES, SecurityPolicy
+from hxp_enterprise_llm.configuration.security.refusals import Refusals
 from hxp_enterprise_llm.configuration.security.retention import Retention
 from hxp_enterprise_llm.configuration.security.sessions import (
     Opened,
+    SessionPolicy,
     Sessions,
     SessionStore,
 )
@@ -50,7 +52,12 @@ from hxp_enterprise_llm.schemas.access import (
     PrincipalKind,
 )
 from hxp_enterprise_llm.schemas.base import CitadelModel, Seconds
-from hxp_enterprise_llm.schemas.security import AttemptPolicy, SecurityLevel, Thresholds
+from hxp_enterprise_llm.schemas.security import (
+    AttemptPolicy,
+    SecurityLevel,
+    SessionLimits,
+    Thresholds,
+)
 
 if TYPE_CHECKING:
     from hxp_enterprise_llm.core.service import ServiceOptions
@@ -70,6 +77,9 @@ class SecurityConfig(CitadelModel):
     attempts: AttemptPolicy = Field(
         default=AttemptPolicy(), description="How many wrong passwords hold an account."
     )
+    sessions: SessionLimits = Field(
+        default=SessionLimits(), description="Sessions that are shorter than the level says."
+    )
     anomalies: Thresholds = Field(
         default=Thresholds(), description="From when on access is unusual."
     )
@@ -84,6 +94,17 @@ class SecurityConfig(CitadelModel):
         """Return what the level asks for."""
         return POLICIES[self.security_level]
 
+    @property
+    def session_policy(self) -> SessionPolicy:
+        """Return how long sessions last: as the level says, or shorter."""
+        asked = self.policy.sessions
+        shorter = {
+            name: min(limit, getattr(asked, name))
+            for name, limit in self.sessions
+            if limit is not None
+        }
+        return asked.model_copy(update=shorter)
+
 
 class ConfigurationSecurity(BaseInfrastructureService[SecurityConfig]):
     """Guards configuration: people log in, and each decision is on record.
@@ -93,6 +114,7 @@ class ConfigurationSecurity(BaseInfrastructureService[SecurityConfig]):
         audit: Takes a record of everything; what cannot be recorded is not done.
         accounts: Hashes of people's passwords.
         sessions: Where sessions are kept; in this process when not given.
+        attempts: Where wrong passwords are counted; in this process when not given.
         passwords: Checks passwords; by the level's policy when not given.
         retention: Exports and deletes old records; when not given, all are kept.
         now: Time of now.
@@ -108,6 +130,7 @@ class ConfigurationSecurity(BaseInfrastructureService[SecurityConfig]):
         audit: AuditLog,
         accounts: Accounts | None = None,
         sessions: SessionStore | None = None,
+        attempts: AttemptStore | None = None,
         passwords: Passwords | None = None,
         retention: Retention | None = None,
         now: Clock = utc_now,
@@ -116,10 +139,11 @@ class ConfigurationSecurity(BaseInfrastructureService[SecurityConfig]):
         super().__init__(config, **options)
         self.audit, self.accounts = audit, accounts or MemoryAccounts()
         self.access, self._now = Access(config.access), now
-        self.sessions = Sessions(config.policy.sessions, store=sessions, clock=now)
-        self.attempts = Attempts(config.attempts, clock=now)
+        self.sessions = Sessions(config.session_policy, store=sessions, clock=now)
+        self.attempts = Attempts(config.attempts, store=attempts, clock=now)
         self._own_passwords = passwords is None
         self.passwords = passwords or Passwords(config.policy.passwords)
+        self.refusals = Refusals(audit, now)
         self._watch = Watch(audit, retention, config.anomalies, self._services())
         self._on_anomaly: list[Callable[[Anomaly], None]] = []
         self._found = Counter[str]()
@@ -128,13 +152,12 @@ class ConfigurationSecurity(BaseInfrastructureService[SecurityConfig]):
         """Check the audit log's chain and learn what is usual; then watch until the end."""
         resources.callback(self.audit.close)
         resources.callback(self._watch.begin())
+        resources.callback(self.refusals.flush, whole=True)
         self.checks.add(Check("audit", self._audit_writable))
         await self._check_chain(learn=True)
         self.background.keep("sweep", self._repeated(lambda: self.config.sweep_every, self._sweep))
         self.background.keep("watch", self._repeated(lambda: self.config.watch_every, self._judge))
-        self.background.keep(
-            "retention", self._repeated(lambda: self.config.check_every, self._tidy)
-        )
+        self.background.keep("retention", self._tidy)
 
     async def on_prepare(self, config: SecurityConfig) -> tuple[SecurityConfig, Access]:
         """Check new rules before they come into force."""
@@ -143,7 +166,7 @@ class ConfigurationSecurity(BaseInfrastructureService[SecurityConfig]):
     def on_commit(self, built: tuple[SecurityConfig, Access]) -> None:
         """Put new rules into force: for sessions that are open, too."""
         config, self.access = built
-        self.sessions.policy = config.policy.sessions
+        self.sessions.policy = config.session_policy
         self.attempts.policy = config.attempts
         # The same policy keeps the same queue: a reload must not double what runs at once.
         if self._own_passwords and config.policy.passwords != self.passwords.policy:
@@ -169,19 +192,18 @@ class ConfigurationSecurity(BaseInfrastructureService[SecurityConfig]):
         """
         account = await self.accounts.get(name)
         kept = account.password_hash if account and self.access.knows(name) else None
-        held = kept is not None and self.attempts.held(name)
-        if kept is not None:
-            # Before the check: guesses that come at once must not all find the account free.
-            self.attempts.tried(name)
-        verdict = await self.passwords.verify(None if held else kept, password)
+        # Before the check: guesses that come at once must not all find the account free.
+        admitted = kept is not None and await self.attempts.admitted(name)
+        verdict = await self.passwords.verify(kept if admitted else None, password)
         if account is None or kept is None or not verdict.fits:
             # A name that nobody has may be a password in the wrong field.
-            self.record("anonymous" if kept is None else name, "session.open", "denied")
+            who = "anonymous" if kept is None else name
+            self.refusals.add(AuditEvent(who, "session.open", "", "denied"), durable=True)
             raise LoginError(
                 "name and password do not fit",
                 next_step="Try again; after many tries, wait a while.",
             )
-        self.attempts.succeeded(name)
+        await self.attempts.succeeded(name)
         if verdict.upgraded is not None:
             await self.accounts.upgrade(name, kept, verdict.upgraded)
             self.record(name, "password.upgrade", "ok")
@@ -222,6 +244,19 @@ class ConfigurationSecurity(BaseInfrastructureService[SecurityConfig]):
         before = await self.accounts.get(name) or Account(id=name)
         await self.accounts.put(before.model_copy(update={"password_hash": hashed}))
         await self.sessions.revoke_all(name)
+        # Whoever gives a new password also lets a held account go.
+        await self.attempts.succeeded(name)
+
+    async def remove_account(self, name: str, *, actor: str) -> bool:
+        """Take somebody's password away, and end their sessions; return whether there was one.
+
+        Raises:
+            AuditError: It cannot be recorded; then nothing is removed.
+        """
+        self.record(actor, "password.remove", "ok", f"principals:{name}")
+        removed = await self.accounts.remove(name)
+        await self.sessions.revoke_all(name)
+        return removed
 
     # What they may do, and what they did.
 
@@ -305,6 +340,7 @@ class ConfigurationSecurity(BaseInfrastructureService[SecurityConfig]):
             self.recover("audit chain")
 
     async def _judge(self) -> None:
+        await asyncio.to_thread(self.refusals.flush)
         for found in self._watch.judged():
             self._found[found.kind.value] += 1
             counter = self.metrics.counter(ANOMALIES, "Unusual access, by kind.", ("kind",))
@@ -317,7 +353,13 @@ class ConfigurationSecurity(BaseInfrastructureService[SecurityConfig]):
                 observer(found)
 
     async def _tidy(self) -> None:
-        await self._check_chain()
+        while True:
+            # At the start, too: a server that is restarted often must not keep all for ever.
+            await self._retain()
+            await asyncio.sleep(self.config.check_every)
+            await self._check_chain()
+
+    async def _retain(self) -> None:
         try:
             await asyncio.to_thread(self._watch.retain)
         except (RetentionError, AuditError) as error:

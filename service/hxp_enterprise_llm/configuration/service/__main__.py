@@ -20,8 +20,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--config", type=Path, required=True, help="path of configuration.yaml")
     parser.add_argument("--check", action="store_true", help="only validate the file")
+    parser.add_argument("--open", type=Path, help="write what a sealed backup holds to stdout")
     given = parser.parse_args(arguments)
     try:
+        if given.open is not None:
+            return open_sealed(given.config, given.open)
         return serve(given.config, check=given.check)
     except CitadelError as error:
         sys.stderr.write(f"{error}\n")
@@ -46,6 +49,27 @@ def serve(config: Path, *, check: bool) -> int:
 
     with closing(configure(LoggingSettings())):
         asyncio.Runner(loop_factory=uvloop.new_event_loop).run(run(config))
+    return 0
+
+
+def open_sealed(config: Path, backup: Path) -> int:
+    """Write the archive that a sealed backup holds to standard output.
+
+    Raises:
+        CitadelError: The file or the backup is not valid, or a credential is missing.
+    """
+    from hxp_enterprise_llm.configuration.service.backups import open_backup
+    from hxp_enterprise_llm.configuration.service.config import load, sealing_of
+    from hxp_enterprise_llm.core.exceptions import RefusedError
+
+    settings = asyncio.run(load(config))
+    keys = sealing_of(settings)
+    if keys is None:
+        raise RefusedError(
+            f"{config} names no `sealing`, so nothing is sealed",
+            next_step="Give the configuration that the backup was made with.",
+        )
+    sys.stdout.buffer.write(open_backup(keys, settings.environment, backup))
     return 0
 
 

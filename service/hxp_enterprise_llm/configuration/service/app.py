@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from hxp_enterprise_llm.configuration.service.accounts import router as accounts
 from hxp_enterprise_llm.configuration.service.answers import problem_of
 from hxp_enterprise_llm.configuration.service.guard import parts_of
 from hxp_enterprise_llm.configuration.service.routes import router
@@ -47,6 +48,7 @@ def build_app(parts: Parts | None = None) -> FastAPI:
     app.state.parts = parts
     app.include_router(router)
     app.include_router(sessions)
+    app.include_router(accounts)
     for kind in (CitadelError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, _problem)
     app.add_api_route("/health/live", _live, name="live", response_model=None)

@@ -4,20 +4,37 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from hxp_enterprise_llm.configuration.revisions import FileShelf, Shelf
+from hxp_enterprise_llm.configuration.security.accounts import Accounts, FileAccounts
+from hxp_enterprise_llm.configuration.security.attempts import AttemptStore, MemoryAttempts
+from hxp_enterprise_llm.configuration.security.sessions import MemorySessions, SessionStore
 from hxp_enterprise_llm.configuration.service.fleet import Fleet, MemoryFleet
 from hxp_enterprise_llm.configuration.service.kinds import DocumentKey
 
 Heard = Callable[[], None]
+_ACCOUNTS = "accounts.json"
+
+
+@dataclass(frozen=True)
+class People:
+    """What is kept of those who log in; servers that share a backend share it."""
+
+    accounts: Accounts
+    sessions: SessionStore
+    attempts: AttemptStore
 
 
 class Backend(Protocol):
     """A folder, or a database that several servers share."""
 
     fleet: Fleet
+
+    def people(self, state: Path) -> People:
+        """Return where accounts, sessions and tries are kept; one server's own in its `state`."""
 
     @property
     def shared(self) -> bool:
@@ -59,6 +76,10 @@ class FileBackend:
 
     def __init__(self, folder: Path, *, fleet: Fleet | None = None) -> None:
         self.folder, self.fleet = folder, fleet or MemoryFleet()
+
+    def people(self, state: Path) -> People:
+        """Return a file of accounts; sessions and tries are this process' own."""
+        return People(FileAccounts(state / _ACCOUNTS), MemorySessions(), MemoryAttempts())
 
     def shelf(self, key: DocumentKey) -> Shelf:
         """Return where the revisions of a document lie."""

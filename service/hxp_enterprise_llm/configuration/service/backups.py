@@ -7,7 +7,11 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
+from hxp_enterprise_llm.configuration.secrets.envelope import Keys
+from hxp_enterprise_llm.configuration.security.sealing import open_record, seal_record
 from hxp_enterprise_llm.configuration.service.documents import Documents
+from hxp_enterprise_llm.configuration.service.kinds import DocumentKey
+from hxp_enterprise_llm.core.exceptions import InvalidInputError
 from hxp_enterprise_llm.schemas.configuration_service import RevisionBackup
 from hxp_enterprise_llm.utilities.files import write_atomic
 
@@ -15,16 +19,24 @@ from hxp_enterprise_llm.utilities.files import write_atomic
 class Backups:
     """Writes `KIND.NAME.TIME.gz`, and removes what is older than the newest few.
 
+    With a key they are sealed, and end in `.gz.sealed`.
+
     Args:
         settings: Where, how often, how many.
         documents: What is backed up.
+        seal: Seals an archive, and returns it with the ending of its name.
         now: The wall clock.
     """
 
     def __init__(
-        self, settings: RevisionBackup, documents: Documents, now: Callable[[], datetime]
+        self,
+        settings: RevisionBackup,
+        documents: Documents,
+        seal: Callable[[DocumentKey, bytes], tuple[bytes, str]],
+        now: Callable[[], datetime],
     ) -> None:
-        self._settings, self._documents, self._now = settings, documents, now
+        self._settings, self._documents = settings, documents
+        self._seal, self._now = seal, now
 
     async def run(self) -> None:
         """Back up now and then, until cancelled.
@@ -45,8 +57,8 @@ class Backups:
         for key, _ in self._documents.all():
             document, _ = self._documents.get(key)
             stem = f"{key.kind}.{key.name}"
-            archive = await document.revisions.backup()
-            path = folder / f"{stem}.{stamp}.gz"
+            archive, ending = self._seal(key, await document.revisions.backup())
+            path = folder / f"{stem}.{stamp}{ending}"
             await asyncio.to_thread(self._write, path, archive, stem)
             written.append(path)
         return tuple(written)
@@ -54,6 +66,42 @@ class Backups:
     def _write(self, path: Path, archive: bytes, stem: str) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_atomic(path, archive, mode=0o600)
-        older = sorted(path.parent.glob(f"{stem}.*.gz"))
+        older = sorted(path.parent.glob(f"{stem}.*.gz*"))
         for old in older[: -self._settings.keep]:
             old.unlink()
+
+
+def seal_backup(
+    keys: Keys | None, environment: str, key: DocumentKey, archive: bytes
+) -> tuple[bytes, str]:
+    """Return an archive, sealed when there are keys, and the ending of its name."""
+    if keys is None:
+        return archive, ".gz"
+    return seal_record(keys, _path(environment, str(key)), archive), ".gz.sealed"
+
+
+def open_backup(keys: Keys, environment: str, path: Path) -> bytes:
+    """Return the archive that a sealed backup holds.
+
+    Args:
+        keys: What it was sealed with.
+        environment: Whose it is.
+        path: The file, under its own name: that says of which document it is.
+
+    Raises:
+        InvalidInputError: It cannot be read, or has another name.
+        TamperedError: It was changed.
+    """
+    kind, _, rest = path.name.partition(".")
+    name = rest.partition(".")[0]
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InvalidInputError(
+            f"{path}: {error.strerror}", next_step="Name a file of the backups' folder."
+        ) from None
+    return open_record(keys, _path(environment, f"{kind}/{name}"), content)
+
+
+def _path(environment: str, document: str) -> str:
+    return f"backups/{environment}/{document}"

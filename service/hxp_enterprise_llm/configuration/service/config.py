@@ -5,11 +5,14 @@ from __future__ import annotations
 import hmac
 import os
 from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
 
 from hxp_enterprise_llm.configuration.manager import ConfigurationManager
 from hxp_enterprise_llm.configuration.secrets.secret import Secret
 from hxp_enterprise_llm.configuration.security.access import Access
+from hxp_enterprise_llm.configuration.security.policies import POLICIES
+from hxp_enterprise_llm.configuration.security.sealing import CredentialKeys
 from hxp_enterprise_llm.configuration.security.signing import Signer, Verifier, key_id_of
 from hxp_enterprise_llm.configuration.series import ConfigurationMetrics
 from hxp_enterprise_llm.configuration.service.backend import Backend, FileBackend
@@ -23,6 +26,7 @@ from hxp_enterprise_llm.schemas.configuration_service import (
 
 _SHORTEST = 16
 _PURPOSE = b"citadel signing key"
+_AUDIT_PURPOSE = b"citadel audit key"
 
 
 def manager_of(
@@ -40,9 +44,44 @@ async def load(path: Path) -> ConfigurationServiceConfig:
     Raises:
         CitadelError: It is not valid; every fault is named.
     """
-    config = (await manager_of(path).load()).config
+    return checked((await manager_of(path).load()).config)
+
+
+def checked(config: ConfigurationServiceConfig) -> ConfigurationServiceConfig:
+    """Return a configuration whose roles fit, and that gives what its level asks for.
+
+    Raises:
+        AccessRulesError: Roles and principals contradict each other.
+        InvalidConfigurationError: Its level asks for more.
+    """
     Access(rules_of(config))
+    level, policy = config.security.level, POLICIES[config.security.level]
+    sessions, asked = config.security.sessions, policy.sessions
+    missing = {
+        "`signing`: revisions are signed": policy.signed and config.signing is None,
+        "`sealing`: what is stored is encrypted": policy.encrypted and not config.sealing,
+        "`listen.host: 127.0.0.1`, behind a proxy that speaks TLS": policy.tls
+        and not _is_here(config.listen.host),
+        f"`security.sessions.lifetime` of {asked.lifetime:g} s at most": asked.lifetime
+        < (sessions.lifetime or 0),
+        f"`security.sessions.idle` of {asked.idle:g} s at most": asked.idle < (sessions.idle or 0),
+        f"`security.retention.days` of {policy.keep_audit.days} at least": policy.keep_audit.days
+        > config.security.retention.days,
+    }
+    wanted = [what for what, is_missing in missing.items() if is_missing]
+    if wanted:
+        raise InvalidConfigurationError(
+            f"security level {level} asks for {'; '.join(wanted)}",
+            next_step="Write that, or a lower security.level.",
+        )
     return config
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def credential(name: str, environ: Mapping[str, str] | None = None) -> Secret:
@@ -82,6 +121,28 @@ def signer_of(config: ConfigurationServiceConfig) -> Signer | None:
     return Signer(private, Verifier({key_id_of(public): public}))
 
 
+def sealing_of(config: ConfigurationServiceConfig) -> CredentialKeys | None:
+    """Return what stored revisions are sealed with; None: they are not.
+
+    Raises:
+        InvalidConfigurationError: A credential is missing.
+    """
+    secrets = [credential(name) for name in config.sealing]
+    return CredentialKeys(secrets) if secrets else None
+
+
+def audit_key_of(config: ConfigurationServiceConfig) -> bytes | None:
+    """Return the key of the audit log's chain; None: it has one of its own.
+
+    Raises:
+        InvalidConfigurationError: The credential is missing.
+    """
+    if config.audit_key is None:
+        return None
+    secret = credential(config.audit_key).reveal().encode()
+    return hmac.digest(secret, _AUDIT_PURPOSE, "sha256")
+
+
 def backend_of(config: ConfigurationServiceConfig) -> Backend:
     """Return where revisions are kept.
 
@@ -89,8 +150,9 @@ def backend_of(config: ConfigurationServiceConfig) -> Backend:
         InvalidConfigurationError: The database's password is missing.
     """
     if isinstance(config.store, DatabaseStore):
-        from hxp_enterprise_llm.configuration.service.shared import Database, PostgresBackend
+        from hxp_enterprise_llm.configuration.service.shared import PostgresBackend, database_of
 
         password = credential(config.store.credential)
-        return PostgresBackend(Database(config.store, password.reveal()), config.environment)
+        database = database_of(config.store, password.reveal())
+        return PostgresBackend(database, config.environment)
     return FileBackend(Path(config.store.folder) / "revisions")

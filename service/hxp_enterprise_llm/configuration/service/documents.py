@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from hxp_enterprise_llm.configuration.revisions import Revision, TamperedRevisionError
+from hxp_enterprise_llm.configuration.revisions import Revision, Shelf, TamperedRevisionError
+from hxp_enterprise_llm.configuration.secrets.envelope import Keys
+from hxp_enterprise_llm.configuration.secrets.errors import SecretError
+from hxp_enterprise_llm.configuration.security.sealing import SealedShelf
 from hxp_enterprise_llm.configuration.series import ConfigurationMetrics
 from hxp_enterprise_llm.configuration.service.backend import Backend
 from hxp_enterprise_llm.configuration.service.document import Done, Order, ServedDocument
@@ -33,6 +36,7 @@ class Documents:
         told: Called with each revision that comes into force here.
         failed: Told of a document whose newest revision cannot be used here.
         signer: Signs revisions.
+        sealing: Seals them where they are stored; None leaves them readable.
         metrics: What managers count with.
         logger: Where events go.
         now: The wall clock.
@@ -48,13 +52,15 @@ class Documents:
         told: Told,
         failed: Callable[[DocumentKey, CitadelError], None],
         signer: TrustedSigner | None,
+        sealing: Keys | None = None,
         metrics: ConfigurationMetrics,
         logger: Logger,
         now: Callable[[], datetime],
     ) -> None:
         self.kinds, self._backend, self._most = kinds, backend, most
         self._environment, self._told, self._failed = environment, told, failed
-        self._signer, self._metrics, self._log, self._now = signer, metrics, logger, now
+        self._signer, self._sealing, self._now = signer, sealing, now
+        self._metrics, self._log = metrics, logger
         self._documents: dict[DocumentKey, ServedDocument] = {}
         self._unverified: set[DocumentKey] = set()
 
@@ -96,13 +102,19 @@ class Documents:
         return ServedDocument(
             key,
             kind,
-            self._backend.shelf(key),
+            self._shelf(key),
             environment=self._environment,
             signer=self._signer.of(key) if self._signer is not None else None,
             metrics=self._metrics,
             logger=self._log,
             now=self._now,
         )
+
+    def _shelf(self, key: DocumentKey) -> Shelf:
+        shelf = self._backend.shelf(key)
+        if self._sealing is None:
+            return shelf
+        return SealedShelf(shelf, self._sealing, f"revisions/{self._environment}/{key}")
 
     async def apply(
         self, document: ServedDocument, order: Order, proposed: Mapping[str, object]
@@ -128,7 +140,7 @@ class Documents:
                 document = self.or_new(key)
                 changed = await document.follow(number)
             except CitadelError as error:
-                if isinstance(error, TamperedRevisionError):
+                if isinstance(error, (TamperedRevisionError, SecretError)):
                     self._unverified.add(key)
                 self._failed(key, error)
                 continue

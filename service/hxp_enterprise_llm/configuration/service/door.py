@@ -143,7 +143,7 @@ class Door:
         *,
         durable: bool = False,
     ) -> None:
-        """Write one record.
+        """Write one record; refusals of nobody known are counted after the first of a minute.
 
         Raises:
             AuditError: The log cannot be written.
@@ -155,7 +155,10 @@ class Door:
             outcome=outcome,
             detail=detail,
         )
-        await asyncio.to_thread(self.security.audit.append, event, durable=durable)
+        if call is None and outcome == "denied":
+            await asyncio.to_thread(self.security.refusals.add, event)
+        else:
+            await asyncio.to_thread(self.security.audit.append, event, durable=durable)
 
 
 def _nobody() -> UnauthenticatedError:

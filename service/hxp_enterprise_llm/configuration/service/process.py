@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import AsyncExitStack
 from pathlib import Path
 
+from hxp_enterprise_llm.configuration.following import serve
 from hxp_enterprise_llm.configuration.service.config import (
+    audit_key_of,
     backend_of,
+    checked,
     credential,
     manager_of,
+    sealing_of,
     signer_of,
 )
 from hxp_enterprise_llm.configuration.service.server import ConfigurationService
@@ -25,16 +27,13 @@ async def run(path: Path) -> None:
         CitadelError: The file is not valid, a credential is missing, or the port is taken.
     """
     manager = manager_of(path)
-    config = (await manager.load()).config
+    config = checked((await manager.load()).config)
     service = ConfigurationService(
         config,
         key=credential(config.credential),
         backend=backend_of(config),
         signer=signer_of(config),
+        sealing=sealing_of(config),
+        audit_key=audit_key_of(config),
     )
-    async with AsyncExitStack() as stack:
-        if config.hot_reload:
-            manager.attach(service)
-            watching = asyncio.create_task(manager.watcher().run(), name="own configuration")
-            stack.callback(watching.cancel)
-        await service.run_until_signal()
+    await serve(service, manager, follow=config.hot_reload)

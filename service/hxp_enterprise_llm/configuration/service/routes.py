@@ -58,8 +58,8 @@ from hxp_enterprise_llm.schemas.configuration_service import (
 )
 from hxp_enterprise_llm.schemas.pagination import MOST
 
-_BASIC = HTTPBasic(auto_error=False, description="A principal and its key.")
-router = APIRouter(prefix="/v1", route_class=GuardedRoute, dependencies=[Security(_BASIC)])
+BASIC = HTTPBasic(auto_error=False, description="A principal and its key.")
+router = APIRouter(prefix="/v1", route_class=GuardedRoute, dependencies=[Security(BASIC)])
 _DOCUMENT = "/documents/{kind}/{name}"
 _ETAG = re.compile(r'(?:W/)?"([1-9][0-9]{0,17})"')
 _NUMBER = re.compile(r"[0-9]{1,18}")

@@ -11,10 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
-from hxp_enterprise_llm.configuration.audit import AuditLog
+from hxp_enterprise_llm.configuration.diff import changes
 from hxp_enterprise_llm.configuration.revisions import Revision
+from hxp_enterprise_llm.configuration.secrets.envelope import Keys as EnvelopeKeys
 from hxp_enterprise_llm.configuration.secrets.secret import Secret
-from hxp_enterprise_llm.configuration.security.accounts import FileAccounts
+from hxp_enterprise_llm.configuration.security.audit_keys import keyed_log
+from hxp_enterprise_llm.configuration.security.retention import Retention
 from hxp_enterprise_llm.configuration.security.service import (
     ConfigurationSecurity,
     SecurityConfig,
@@ -24,15 +26,20 @@ from hxp_enterprise_llm.configuration.series import ConfigurationMetrics
 from hxp_enterprise_llm.configuration.service.app import build_app
 from hxp_enterprise_llm.configuration.service.approvals import Approvals
 from hxp_enterprise_llm.configuration.service.backend import Backend
-from hxp_enterprise_llm.configuration.service.backups import Backups
+from hxp_enterprise_llm.configuration.service.backups import Backups, seal_backup
 from hxp_enterprise_llm.configuration.service.documents import Documents
-from hxp_enterprise_llm.configuration.service.door import Door, Keys, keys_of, rules_of
+from hxp_enterprise_llm.configuration.service.door import Door, Keys, keys_of
 from hxp_enterprise_llm.configuration.service.errors import UnverifiedError
 from hxp_enterprise_llm.configuration.service.kinds import DocumentKey, Kind, kinds
 from hxp_enterprise_llm.configuration.service.large import LargeBodies
 from hxp_enterprise_llm.configuration.service.listener import Listener, bind
 from hxp_enterprise_llm.configuration.service.metrics import RequestMetrics
 from hxp_enterprise_llm.configuration.service.parts import Parts
+from hxp_enterprise_llm.configuration.service.settings import (
+    exports_of,
+    retention_policy,
+    security_config,
+)
 from hxp_enterprise_llm.configuration.service.stream import Hub
 from hxp_enterprise_llm.configuration.service.trusted import FILE as KEYS
 from hxp_enterprise_llm.configuration.service.trusted import TrustedSigner, trusted_signer
@@ -45,12 +52,12 @@ from hxp_enterprise_llm.core.health import Check
 from hxp_enterprise_llm.core.infrastructure_service import BaseInfrastructureService
 from hxp_enterprise_llm.core.reload import Prepared
 from hxp_enterprise_llm.schemas.configuration_service import ConfigurationServiceConfig
+from hxp_enterprise_llm.schemas.effect import Effect
 
 if TYPE_CHECKING:
     from hxp_enterprise_llm.core.service import ServiceOptions
 
-_TAKEN_LIVE = {"schema_version", "roles", "principals", "keys", "hot_reload"}
-_AUDIT, _ACCOUNTS = "audit.jsonl", "accounts.json"
+_AUDIT = "audit.jsonl"
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,8 @@ class ConfigurationService(BaseInfrastructureService[ConfigurationServiceConfig]
         key: The first administrator's; approvals are signed with what is derived from it.
         backend: Where revisions lie.
         signer: Signs revisions; None signs none.
+        sealing: Seals stored revisions; None leaves them readable.
+        audit_key: Of the audit log's chain; None makes one beside it.
         known: Kinds of documents; those of this library when not given.
         now: The wall clock.
         options: What every service takes.
@@ -89,12 +98,15 @@ class ConfigurationService(BaseInfrastructureService[ConfigurationServiceConfig]
         key: Secret,
         backend: Backend,
         signer: Signer | None = None,
+        sealing: EnvelopeKeys | None = None,
+        audit_key: bytes | None = None,
         known: Mapping[str, Kind] | None = None,
         now: Callable[[], datetime] = _utc_now,
         **options: Unpack[ServiceOptions],
     ) -> None:
         super().__init__(config, **options)
         self._key, self._backend, self._signer, self._now = key, backend, signer, now
+        self._sealing, self._audit_key = sealing, audit_key
         self._requests = RequestMetrics(self.metrics)
         self.managers = ConfigurationMetrics(self.metrics)
         self._known = known or kinds(lambda: now().date())
@@ -110,15 +122,7 @@ class ConfigurationService(BaseInfrastructureService[ConfigurationServiceConfig]
         config, limits = self.config, self.config.limits
         state = Path(config.state)
         await asyncio.to_thread(state.mkdir, mode=0o700, parents=True, exist_ok=True)
-        security = ConfigurationSecurity(
-            SecurityConfig(access=rules_of(config)),
-            audit=AuditLog(state / _AUDIT, clock=self._now),
-            accounts=FileAccounts(state / _ACCOUNTS),
-            now=self._now,
-            name=f"{self.name}-security",
-            metrics=self.metrics,
-            clock=self.clock,
-        )
+        security = await asyncio.to_thread(self._secured, state)
         await resources.enter_async_context(security)
         self.rely_on(security)
         door = self.door = Door(security, keys_of(config, self._key))
@@ -159,11 +163,8 @@ class ConfigurationService(BaseInfrastructureService[ConfigurationServiceConfig]
             InvalidConfigurationError: It changes what needs a restart.
             AccessRulesError: Roles and principals contradict each other.
         """
-        fixed = [
-            name
-            for name in type(config).model_fields
-            if name not in _TAKEN_LIVE and getattr(config, name) != getattr(self.config, name)
-        ]
+        differing = changes(self.config, config)
+        fixed = [".".join(map(str, one.path)) for one in differing if one.effect is not Effect.LIVE]
         if fixed:
             raise InvalidConfigurationError(
                 f"{', '.join(fixed)}: this change needs a restart",
@@ -171,7 +172,7 @@ class ConfigurationService(BaseInfrastructureService[ConfigurationServiceConfig]
             )
         if self.door is None:
             raise LifecycleError(f"service {self.name} does not run", next_step="Start it first.")
-        security = await self.door.security.prepare(SecurityConfig(access=rules_of(config)))
+        security = await self.door.security.prepare(security_config(config))
         return _Rules(security, keys_of(config, self._key))
 
     def on_commit(self, built: _Rules) -> None:
@@ -179,6 +180,26 @@ class ConfigurationService(BaseInfrastructureService[ConfigurationServiceConfig]
         if self.door is not None:
             self.door.security.commit(built.security)
             self.door.keys = built.keys
+
+    def _secured(self, state: Path) -> ConfigurationSecurity:
+        settings, people = self.config.security, self._backend.people(state)
+        audit = keyed_log(state / _AUDIT, self._audit_key, clock=self._now)
+        exports = exports_of(settings.retention, state)
+        self.checks.add(Check("audit exports", exports.check, critical=False))
+        return ConfigurationSecurity(
+            security_config(self.config),
+            audit=audit,
+            accounts=people.accounts,
+            sessions=people.sessions,
+            attempts=people.attempts,
+            retention=Retention(
+                audit, exports, retention_policy(settings.retention), clock=self._now
+            ),
+            now=self._now,
+            name=f"{self.name}-security",
+            metrics=self.metrics,
+            clock=self.clock,
+        )
 
     async def _read(self, hub: Hub, keys: Path) -> Documents:
         if self._signer is not None:
@@ -210,6 +231,7 @@ class ConfigurationService(BaseInfrastructureService[ConfigurationServiceConfig]
             told=told,
             failed=self._refused,
             signer=self._trusted,
+            sealing=self._sealing,
             metrics=self.managers,
             logger=self.log,
             now=self._now,
@@ -223,7 +245,8 @@ class ConfigurationService(BaseInfrastructureService[ConfigurationServiceConfig]
         self.background.keep("news", partial(self._backend.listen, self._heard.set))
         self.background.keep("follow", partial(self._follow, documents))
         if self.config.backup is not None:
-            backups = Backups(self.config.backup, documents, self._now)
+            seal = partial(seal_backup, self._sealing, self.config.environment)
+            backups = Backups(self.config.backup, documents, seal, self._now)
             self.background.keep("backup", backups.run)
 
     async def _follow(self, documents: Documents) -> None:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hxp_enterprise_llm.configuration import database as databases
-from hxp_enterprise_llm.configuration.database import DatabaseAwayError
+from hxp_enterprise_llm.configuration.database import Database
 from hxp_enterprise_llm.configuration.revisions import PostgresShelf, Shelf
+from hxp_enterprise_llm.configuration.revisions.postgres import SCHEMA
 from hxp_enterprise_llm.configuration.revisions.postgres import TABLE as REVISIONS
-from hxp_enterprise_llm.configuration.service.backend import Heard
+from hxp_enterprise_llm.configuration.service.backend import Heard, People
 from hxp_enterprise_llm.configuration.service.fleet import MOST, Fleet, Replica, full
 from hxp_enterprise_llm.configuration.service.kinds import DocumentKey
+from hxp_enterprise_llm.configuration.service.shared_people import (
+    AccountTable,
+    AttemptTable,
+    SessionTable,
+)
 from hxp_enterprise_llm.schemas.configuration_service import DatabaseStore, Running
 
 if TYPE_CHECKING:
@@ -24,7 +28,6 @@ if TYPE_CHECKING:
 
 TABLE = "configuration_fleet"
 CHANNEL = "citadel_configuration"
-_LOCK = 0x43495453
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS {TABLE} (
     environment text NOT NULL,
@@ -62,45 +65,9 @@ def dsn_of(store: DatabaseStore) -> str:
     return f"postgresql://{store.user}@{store.host}:{store.port}/{store.database}"
 
 
-@dataclass
-class Database:
-    """Connections to the database of one store.
-
-    Args:
-        store: Where it is.
-        password: The account's password; never part of what errors show.
-    """
-
-    store: DatabaseStore
-    password: str | None = field(default=None, repr=False)
-
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[asyncpg.Connection]:
-        """Open a connection for a few statements.
-
-        Raises:
-            DatabaseAwayError: The database did not answer.
-        """
-        import asyncpg
-
-        try:
-            connection = await asyncpg.connect(
-                dsn_of(self.store),
-                password=self.password,
-                timeout=self.store.timeout,
-                command_timeout=self.store.timeout,
-                server_settings={"application_name": "citadel-configuration"},
-            )
-            try:
-                yield connection
-            finally:
-                await connection.close(timeout=self.store.timeout)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            # The driver's text may quote the address with a password in it.
-            raise DatabaseAwayError(
-                f"the configuration database did not answer ({type(error).__name__})",
-                next_step="Check that PostgreSQL runs, and its address and account.",
-            ) from error
+def database_of(store: DatabaseStore, password: str | None) -> Database:
+    """Return the database of a store."""
+    return Database(dsn_of(store), password, store.timeout)
 
 
 class PostgresBackend:
@@ -117,35 +84,35 @@ class PostgresBackend:
 
     def __init__(self, database: Database, environment: str) -> None:
         self._database, self._environment = database, environment
-        self._ready = False
         self.fleet: Fleet = PostgresFleet(database, environment)
 
     def shelf(self, key: DocumentKey) -> Shelf:
         """Return where the revisions of a document lie."""
-        store = self._database.store
-        row = f"{self._environment}/{key}"
-        database = databases.Database(dsn_of(store), self._database.password, store.timeout)
-        return PostgresShelf(database, row)
+        return PostgresShelf(self._database, f"{self._environment}/{key}")
+
+    def people(self, state: Path) -> People:  # noqa: ARG002 # nothing is this server's own
+        """Return tables of accounts, sessions and tries."""
+        table = (self._database, self._environment)
+        return People(AccountTable(*table), SessionTable(*table), AttemptTable(*table))
 
     async def heads(self) -> dict[DocumentKey, int]:
         """Return the documents, with the numbers of their newest revisions."""
-        await self._prepare()
         prefix = f"{self._environment}/"
-        async with self._database.connection() as connection:
+        async with self._database.connection(f"table {REVISIONS}", schema=SCHEMA) as connection:
             rows = await connection.fetch(_HEADS, prefix)
         found = {DocumentKey.parse(row[0].removeprefix(prefix)): row[1] for row in rows}
         return {key: number for key, number in found.items() if key is not None}
 
     async def announce(self, key: DocumentKey, number: int) -> None:
         """Tell the other servers of a new revision."""
-        async with self._database.connection() as connection:
+        async with self._database.connection("the channel of news") as connection:
             news = f"{self._environment}/{key} {number}"
             await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, news)
 
     async def listen(self, heard: Heard) -> None:
         """Call `heard` whenever another server told of something, until cancelled."""
         gone = asyncio.Event()
-        async with self._database.connection() as connection:
+        async with self._database.connection("the channel of news") as connection:
             connection.add_termination_listener(lambda _: gone.set())
             await connection.add_listener(CHANNEL, lambda *_: heard())
             # What came before the listener stood is found now.
@@ -162,16 +129,6 @@ class PostgresBackend:
         """Pass while revisions can be read."""
         return f"{len(await self.heads())} documents"
 
-    async def _prepare(self) -> None:
-        if self._ready:
-            return
-        # A shelf makes the table of revisions with its first statement.
-        await self.shelf(DocumentKey("none", "none")).newest()
-        async with self._database.connection() as connection, connection.transaction():
-            await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
-            await connection.execute(_SCHEMA)
-        self._ready = True
-
 
 class PostgresFleet:
     """Reports in a table, whichever server heard them."""
@@ -183,20 +140,23 @@ class PostgresFleet:
         """Keep a report."""
         running = json.dumps([one.model_dump() for one in replica.running])
         row = (self._environment, replica.name, replica.principal, running, replica.seen_at)
-        async with self._database.connection() as connection:
+        async with self._connection() as connection:
             if await connection.execute(_REPORT, *row) == "INSERT 0 0":
                 raise full(replica.name)
 
     async def all(self) -> tuple[Replica, ...]:
         """Return the last report of each replica."""
-        async with self._database.connection() as connection:
+        async with self._connection() as connection:
             rows = await connection.fetch(_FLEET, self._environment)
         return tuple(_replica(row) for row in rows)
 
     async def forget(self, before: datetime) -> None:
         """Drop replicas that were seen last before a time."""
-        async with self._database.connection() as connection:
+        async with self._connection() as connection:
             await connection.execute(_FORGET, self._environment, before)
+
+    def _connection(self) -> AbstractAsyncContextManager[asyncpg.Connection]:
+        return self._database.connection(f"table {TABLE}", schema=_SCHEMA)
 
 
 def _replica(row: Any) -> Replica:

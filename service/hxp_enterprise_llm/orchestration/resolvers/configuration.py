@@ -12,6 +12,7 @@ from hxp_enterprise_llm.schemas.configuration_service import (
 )
 from hxp_enterprise_llm.schemas.gateway import Listen
 from hxp_enterprise_llm.schemas.roles.configuration import ConfigurationRole
+from hxp_enterprise_llm.schemas.security import SecuritySettings
 
 
 def resolve(context: Context, host: str) -> ConfigurationRole:
@@ -27,6 +28,8 @@ def resolve(context: Context, host: str) -> ConfigurationRole:
         venv=venv.path,
         key=settings.key,
         signing=settings.signing_key,
+        audit=settings.audit_key,
+        sealing=settings.sealing_keys,
         database=environment.integration_services.database.password if shared else None,
         config=ConfigurationServiceConfig(
             environment=context.name,
@@ -34,6 +37,9 @@ def resolve(context: Context, host: str) -> ConfigurationRole:
             store=_database(context) if shared else FileStore(folder=data),
             state=data,
             signing="signing",
+            audit_key="audit",
+            sealing=tuple(f"sealing-{number + 1}" for number in range(len(settings.sealing_keys))),
+            security=_security(settings.security, f"{storage.backup_storage_path}/configuration"),
             roles=settings.roles,
             principals=settings.principals,
             keys=settings.keys,
@@ -41,6 +47,13 @@ def resolve(context: Context, host: str) -> ConfigurationRole:
             backup=backup if settings.backup_enabled else None,
         ),
     )
+
+
+def _security(settings: SecuritySettings, backups: str) -> SecuritySettings:
+    """Return the section with a folder of exports: a file of the service's own is no export."""
+    folder = settings.retention.folder or f"{backups}/audit"
+    retention = settings.retention.model_copy(update={"folder": folder})
+    return settings.model_copy(update={"retention": retention})
 
 
 def _database(context: Context) -> DatabaseStore:

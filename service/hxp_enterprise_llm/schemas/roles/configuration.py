@@ -21,4 +21,8 @@ class ConfigurationRole(RoleData):
     database: SecretReference | None = Field(
         default=None, description="Reference to the database's password, when there is one."
     )
+    audit: SecretReference = Field(description="Reference to the key of the audit log's chain.")
+    sealing: tuple[SecretReference, ...] = Field(
+        default=(), description="References to what stored revisions are sealed with."
+    )
     config: ConfigurationServiceConfig = Field(description="What `configuration.yaml` says.")
