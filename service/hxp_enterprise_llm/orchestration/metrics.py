@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import time
 import urllib.parse
-from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from hxp_enterprise_llm.core.exceptions import CitadelError
 from hxp_enterprise_llm.orchestration.endpoints import Endpoint
+from hxp_enterprise_llm.utilities.waiting import awaited
 
 _PAUSE = 0.5
-_Seen = TypeVar("_Seen")
 # Job → one series that only the daemon itself, at work, can make, from its start on.
 REAL_SERIES = {
     "base": "node_cpu_seconds_total",
@@ -65,7 +63,7 @@ class Prometheus:
             there = {(target.job, target.instance) for target in targets}
             return expected <= there and all(target.health == "up" for target in targets)
 
-        return _awaited(self.targets, good, wait)
+        return awaited(self.targets, good, seconds=wait, pause=_PAUSE)
 
     def instances(self, series: str, expected: AbstractSet[str], *, wait: float) -> dict[str, int]:
         """Return instance → how many series of a name it has now.
@@ -75,7 +73,12 @@ class Prometheus:
             expected: Instances that must have one; until all have, it looks again.
             wait: How many seconds to wait at most.
         """
-        return _awaited(lambda: self._instances(series), lambda found: expected <= set(found), wait)
+        return awaited(
+            lambda: self._instances(series),
+            lambda found: expected <= set(found),
+            seconds=wait,
+            pause=_PAUSE,
+        )
 
     def query(self, text: str) -> list[tuple[dict[str, str], float]]:
         """Return labels and value of each series that an instant query answers.
@@ -105,11 +108,3 @@ class Prometheus:
             raise CitadelError(f"{self._endpoint.url}{path}: {document['error']}")
         data: dict[str, Any] = document["data"]
         return data
-
-
-def _awaited(look: Callable[[], _Seen], good: Callable[[_Seen], bool], wait: float) -> _Seen:
-    """Look again until what is seen is good, or as it is after `wait` seconds."""
-    deadline = time.monotonic() + wait
-    while not good(seen := look()) and time.monotonic() < deadline:
-        time.sleep(_PAUSE)
-    return seen

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,10 +18,10 @@ from hxp_enterprise_llm.orchestration.remote import Remote
 from hxp_enterprise_llm.orchestration.stack import Stack
 from hxp_enterprise_llm.orchestration.toolchain import Toolchain
 from hxp_enterprise_llm.schemas.outputs import FleetOutputs
+from hxp_enterprise_llm.utilities.waiting import awaited
 
 _CITADEL = str(Path(sys.executable).with_name("citadel"))
 _SECONDS = 900.0
-_POLL_SECONDS = 0.05
 _LISTINGS = 5
 
 
@@ -41,11 +40,8 @@ def wait_until(true: Callable[[], bool], what: str, seconds: float = 120.0) -> N
     Raises:
         TimeoutError: It did not hold in time.
     """
-    deadline = time.monotonic() + seconds
-    while not true():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{what}: not within {seconds:.0f} s")
-        time.sleep(_POLL_SECONDS)
+    if not awaited(true, seconds=seconds):
+        raise TimeoutError(f"{what}: not within {seconds:.0f} s")
 
 
 def environment_file(name: str) -> Path:

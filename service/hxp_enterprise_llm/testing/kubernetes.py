@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
-import signal
 import ssl
-import subprocess
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-from hxp_enterprise_llm.core.exceptions import CitadelError
 from hxp_enterprise_llm.testing.connections import free_port
+from hxp_enterprise_llm.testing.daemon import Daemon, Served
 
-_STARTS_IN = 120.0
 _KUBECONFIG = """\
 apiVersion: v1
 kind: Config
@@ -35,7 +29,7 @@ users:
 """
 
 
-class ApiServer:
+class ApiServer(Served):
     """One API server and its etcd; `admin` may do all, `stranger` nothing.
 
     Args:
@@ -43,6 +37,8 @@ class ApiServer:
         server: The kube-apiserver program.
         folder: For its data, its certificate and its logs.
     """
+
+    starts_in = 120.0
 
     def __init__(self, etcd: Path, server: Path, folder: Path) -> None:
         self._folder = folder
@@ -55,8 +51,9 @@ class ApiServer:
         )
         self._write_signing_key()
         store = f"http://127.0.0.1:{ports[1]}"
-        self._processes = [
-            self._start(
+        super().__init__(
+            Daemon(
+                folder,
                 etcd,
                 f"--data-dir={folder}/etcd",
                 f"--listen-client-urls={store}",
@@ -64,7 +61,8 @@ class ApiServer:
                 f"--listen-peer-urls=http://127.0.0.1:{ports[2]}",
                 "--unsafe-no-fsync",
             ),
-            self._start(
+            Daemon(
+                folder,
                 server,
                 f"--etcd-servers={store}",
                 f"--secure-port={ports[0]}",
@@ -78,23 +76,7 @@ class ApiServer:
                 f"--service-account-signing-key-file={folder}/signing.pem",
                 "--disable-admission-plugins=ServiceAccount",
             ),
-        ]
-
-    def __enter__(self) -> Self:
-        try:
-            self._await_ready()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
+        )
 
     def kubeconfig(self, *, stranger: bool = False) -> Path:
         """Return a kubeconfig of the admin, or of somebody who may do nothing."""
@@ -117,34 +99,6 @@ class ApiServer:
         """The certificate that the API server shows."""
         return (self._folder / "pki/apiserver.crt").read_text()
 
-    def freeze(self) -> None:
-        """Stop the API server where it is: it takes connections and answers nothing."""
-        self._processes[-1].send_signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        """Let it go on."""
-        self._processes[-1].send_signal(signal.SIGCONT)
-
-    def stop(self) -> None:
-        """End both; what they held is lost."""
-        for process in reversed(self._processes):
-            process.kill()
-            process.wait()
-
-    @property
-    def log(self) -> str:
-        """All that the API server has written."""
-        return (self._folder / "kube-apiserver.log").read_text()
-
-    def _start(self, program: Path, *arguments: str) -> subprocess.Popen[bytes]:
-        with (self._folder / f"{program.name}.log").open("wb") as log:
-            return subprocess.Popen(
-                (str(program), *arguments),
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env={"HOME": str(self._folder), "PATH": os.environ["PATH"]},
-            )
-
     def _write_signing_key(self) -> None:
         from cryptography.hazmat.primitives import serialization
         from cryptography.hazmat.primitives.asymmetric import rsa
@@ -157,17 +111,9 @@ class ApiServer:
         )
         (self._folder / "signing.pem").write_bytes(text)
 
-    def _await_ready(self) -> None:
-        end = time.monotonic() + _STARTS_IN
-        while time.monotonic() < end and all(p.poll() is None for p in self._processes):
-            try:
-                self._ask("/readyz")
-                self._ask("/api/v1/namespaces/default")
-            except OSError:
-                time.sleep(0.1)
-            else:
-                return
-        raise CitadelError(f"the API server did not get ready:\n{self.log[-3000:]}")
+    def set_up(self) -> None:
+        """Wait until it answers, and has its first namespace."""
+        self.until(lambda: bool(self._ask("/readyz") and self._ask("/api/v1/namespaces/default")))
 
     def _ask(self, path: str, body: dict[str, Any] | None = None) -> bytes:
         request = urllib.request.Request(  # noqa: S310 # our own address

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from hxp_enterprise_llm.core.exceptions import CitadelError
 from hxp_enterprise_llm.testing.connections import free_port
+from hxp_enterprise_llm.testing.daemon import Daemon, Served
 
-_STARTS_IN = 60.0
 _CONFIGURATION = """\
 storage "inmem" {{}}
 listener "tcp" {{
@@ -28,7 +23,7 @@ api_addr = "http://127.0.0.1:{port}"
 """
 
 
-class VaultServer:
+class VaultServer(Served):
     """One Vault process with KV v2 at `kv/` and transit at `transit/`.
 
     Args:
@@ -40,37 +35,9 @@ class VaultServer:
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         self.root_token = self._unseal_key = ""
-        self._folder = folder
         configuration = folder / "vault.hcl"
         configuration.write_text(_CONFIGURATION.format(port=self.port))
-        with (folder / "vault.log").open("wb") as log:
-            self._process = subprocess.Popen(
-                (str(program), "server", f"-config={configuration}"),
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env={"HOME": str(folder), "PATH": os.environ["PATH"]},
-            )
-
-    def __enter__(self) -> Self:
-        try:
-            self._set_up()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
-
-    @property
-    def log(self) -> str:
-        """All that it has written."""
-        return (self._folder / "vault.log").read_text()
+        super().__init__(Daemon(folder, program, "server", f"-config={configuration}"))
 
     def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """Send a request as root and return the answer."""
@@ -104,38 +71,13 @@ class VaultServer:
     def unseal(self) -> None:
         """Unseal it, and wait until it is active."""
         self.ask("PUT", "sys/unseal", {"key": self._unseal_key})
-        self._await(lambda: not self.ask("GET", "sys/health")["standby"])
+        self.until(lambda: not self.ask("GET", "sys/health")["standby"])
 
-    def freeze(self) -> None:
-        """Stop it where it is: it takes connections and answers nothing."""
-        self._process.send_signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        """Let it go on."""
-        self._process.send_signal(signal.SIGCONT)
-
-    def stop(self) -> None:
-        """End it; what it held is lost."""
-        self._process.kill()
-        self._process.wait()
-
-    def _set_up(self) -> None:
-        self._await(lambda: self.ask("GET", "sys/seal-status") is not None)
+    def set_up(self) -> None:
+        """Initialise and unseal it, and mount both engines."""
+        self.until(lambda: self.ask("GET", "sys/seal-status") is not None)
         keys = self.ask("PUT", "sys/init", {"secret_shares": 1, "secret_threshold": 1})
         self._unseal_key, self.root_token = keys["keys_base64"][0], keys["root_token"]
         self.unseal()
         self.ask("POST", "sys/mounts/kv", {"type": "kv", "options": {"version": "2"}})
         self.ask("POST", "sys/mounts/transit", {"type": "transit"})
-
-    def _await(self, look: Any) -> None:
-        end = time.monotonic() + _STARTS_IN
-        while time.monotonic() < end:
-            try:
-                if look():
-                    return
-            except (OSError, CitadelError):
-                pass
-            if self._process.poll() is not None:
-                break
-            time.sleep(0.05)
-        raise CitadelError(f"Vault did not get ready:\n{self.log[-2000:]}")
