@@ -130,7 +130,8 @@ class ReloadError(CitadelError):
         old = "The old configuration serves on." if serving else "There is no older one to serve."
         super().__init__(
             f"{name} was not taken, phase {phase}: {message}",
-            next_step=f"{next_step} {old}".lstrip(),
+            # The step last: it may end in a command.
+            next_step=f"{old} {next_step}".rstrip(),
         )
 
 

@@ -31,7 +31,7 @@ async def test_what_one_part_refuses_no_part_gets(source: MemorySource) -> None:
     before = await manager.load()
     error = await refused(manager, source, level=2)
     assert (error.phase, manager.snapshot) == (Phase.BUILD, before)
-    assert "this port is taken\n  Take another. The old configuration serves on." in str(error)
+    assert "this port is taken\n  The old configuration serves on. Take another." in str(error)
     assert first.calls[2:] == ["prepare 2", "abandon 2"]
     assert third.calls[2:] == []
     detach()

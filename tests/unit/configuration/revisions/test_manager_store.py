@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.unit.configuration.sample import Sample
 
+from hxp_enterprise_llm.configuration.diff import between
 from hxp_enterprise_llm.configuration.manager import ConfigurationManager
 from hxp_enterprise_llm.configuration.phases import Outcome, Phase, ReloadError
 from hxp_enterprise_llm.configuration.revisions import (
     FileShelf,
+    MemoryShelf,
+    Revision,
+    RevisionError,
     Revisions,
     TamperedRevisionError,
     UnknownRevisionError,
+    identity,
 )
 from hxp_enterprise_llm.configuration.secrets import Secret
 from hxp_enterprise_llm.configuration.snapshot import Snapshot
 from hxp_enterprise_llm.configuration.sources.memory import MemorySource
 from hxp_enterprise_llm.core.exceptions import RefusedError
+from hxp_enterprise_llm.schemas.effect import Effect
 
 
 @pytest.fixture
@@ -234,7 +241,6 @@ async def test_a_long_history_is_backed_up_and_restored_within_the_documents_300
 ) -> None:
     import time
 
-    from hxp_enterprise_llm.configuration.revisions import MemoryShelf
     from hxp_enterprise_llm.schemas.infrastructure_services import Configuration
     from hxp_enterprise_llm.schemas.performance_targets import ConfigurationTargets
 
@@ -248,3 +254,81 @@ async def test_a_long_history_is_backed_up_and_restored_within_the_documents_300
     assert await other.restore(await store.backup()) == 500
     assert time.monotonic() - began < 300
     assert await other.verify() == await store.verify()
+
+
+def tracked(revision: Revision) -> tuple[int, str, str, str | None]:
+    return revision.number, revision.actor, revision.reason, revision.approver
+
+
+@pytest.mark.feature("CH-03")
+async def test_a_change_is_validated_tracked_and_rolled_back(
+    source: MemorySource, store: Revisions
+) -> None:
+    times = iter(datetime(2026, 11, day, tzinfo=UTC) for day in range(1, 29))
+    store = Revisions(store.shelf, now=lambda: next(times))
+    manager = managed(source, store)
+    heard: list[tuple[int, int]] = []
+    manager.subscribe(lambda old, new: heard.append((old.config.level, new.config.level)))
+    await manager.load()
+    # Validated: what is wrong, and what is dangerous and not approved, changes nothing.
+    for wrong in ({"level": -1}, {"lvel": 2}, {"level": "many"}, {"data": "/srv"}):
+        source.update(wrong)
+        with pytest.raises(ReloadError):
+            await manager.reload(reason="a mistake", actor="eve")
+    assert (manager.snapshot.config.level, heard, len(await store.history())) == (1, [], 1)
+    # Tracked: who, why, when, whose approval, old and new, and what the change does.
+    source.update({"level": 2, "data": "/srv"})
+    planned = await manager.plan()
+    reload = await manager.reload(reason="new disk", actor="ann", approver="bob")
+    assert reload.changes == planned
+    assert {(item.path, item.old, item.new, item.effect) for item in reload.changes} == {
+        (("level",), 1, 2, Effect.LIVE),
+        (("data",), "/opt/data", "/srv", Effect.DANGEROUS),
+    }
+    second, first = await store.history()
+    assert tracked(second) == (2, "ann", "new disk", "bob")
+    assert (first.made_at, second.made_at) == tuple(
+        datetime(2026, 11, day, tzinfo=UTC) for day in (1, 2)
+    )
+    assert between(first.document, second.document, Sample) == reload.changes
+    # Rolled back: by number, as one more revision, with an approval like any other change.
+    with pytest.raises(ReloadError, match="approval"):
+        await manager.rollback(1, reason="the disk is slow", actor="ann")
+    await manager.rollback(1, reason="the disk is slow", actor="ann", approver="bob")
+    third = await store.latest()
+    assert third is not None
+    assert tracked(third) == (3, "ann", "the disk is slow", "bob")
+    assert third.document == first.document == manager.snapshot.document
+    assert heard == [(1, 2), (2, 1)]
+
+
+@pytest.mark.feature("CL-06", "CM-02")
+async def test_versions_are_backed_up_and_recovered_with_their_integrity_checked(
+    source: MemorySource, store: Revisions, tmp_path: Path
+) -> None:
+    of = identity("production", "gateway", "main")
+    store = Revisions(store.shelf, of=of)
+    manager = managed(source, store)
+    await manager.load()
+    for level in (2, 3):
+        await applied(manager, source, level)
+    archive, head = await store.backup(), await store.verify()
+    # The disk is lost; the backup was damaged, or is that of another document.
+    recovered = Revisions(FileShelf(tmp_path / "recovered"), of=of)
+    damaged = bytearray(archive)
+    damaged[len(damaged) // 2] ^= 1
+    with pytest.raises(RevisionError):
+        await recovered.restore(bytes(damaged))
+    foreign = Revisions(MemoryShelf(), of=identity("staging", "gateway", "main"))
+    with pytest.raises(TamperedRevisionError, match=f"is of {of}"):
+        await foreign.restore(archive)
+    assert await recovered.latest() is None
+    # The whole one brings each version back, in the same chain, and what served serves.
+    assert await recovered.restore(archive) == 3
+    assert await recovered.verify(head) == head
+    assert [item.document["level"] for item in await recovered.history()] == [3, 2, 1]
+    source.update({"level": "lost too"})
+    again = managed(source, recovered)
+    assert (await again.load()).config.level == 3
+    await again.rollback(1, reason="back", actor="ann")
+    assert again.snapshot.config.level == 1
