@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from functools import cached_property
+from pathlib import Path
+from resource import getpagesize
 from typing import TYPE_CHECKING
 
 from hxp_enterprise_llm.core.lifecycle import State
@@ -31,8 +34,10 @@ class MetricsRegistry:
         """Return the registry, for series of a service's own."""
         if self._given is not None:
             return self._given
-        from prometheus_client import CollectorRegistry
+        from prometheus_client import CollectorRegistry, disable_created_metrics
 
+        # Prometheus finds resets of counters by itself: these would be as many series again.
+        disable_created_metrics()  # type: ignore[no-untyped-call] # theirs
         return CollectorRegistry()
 
     def expose(self) -> bytes:
@@ -56,6 +61,14 @@ class MetricsRegistry:
 
             self._counters[name] = Counter(name, text, labels, registry=self.registry)
         return self._counters[name]
+
+    def show_process(self, prefix: str) -> None:
+        """Show since when the process runs, and its memory, as `PREFIX_process_…`; once."""
+        # prometheus_client's own collector reads /proc/stat, which the units' sandbox hides.
+        started = f"{prefix}_process_start_time_seconds"
+        self.gauge(started, "When the process began, in Unix time.", ()).set(time.time())
+        memory = f"{prefix}_process_resident_memory_bytes"
+        self.gauge(memory, "Memory of the process.", ()).set_function(_resident)
 
     @cached_property
     def families(self) -> Families:
@@ -137,3 +150,8 @@ class ServiceMetrics:
     def reloaded(self, outcome: str) -> None:
         """Count a configuration that was applied or refused."""
         self._families.reloads.labels(self._service, outcome).inc()
+
+
+def _resident() -> float:
+    pages = Path("/proc/self/statm").read_text("ascii").split()[1]
+    return float(pages) * getpagesize()

@@ -322,7 +322,11 @@ class BaseService(ABC, Generic[ConfigT]):
         """
         if not self.lifecycle.serving:
             return Prepared(config)
-        return Prepared(config, await self.on_prepare(config), live=True)
+        try:
+            return Prepared(config, await self.on_prepare(config), live=True)
+        except Exception:
+            self.series.reloaded("refused")
+            raise
 
     def commit(self, prepared: Prepared[ConfigT]) -> None:
         """Put a prepared configuration in force.
@@ -356,12 +360,7 @@ class BaseService(ABC, Generic[ConfigT]):
             CitadelError: The service cannot work with it; the old one stays in force.
         """
         async with self._reloading:
-            try:
-                prepared = await self.prepare(config)
-            except Exception:
-                self.series.reloaded("refused")
-                raise
-            self.commit(prepared)
+            self.commit(await self.prepare(config))
 
     # How it works.
 

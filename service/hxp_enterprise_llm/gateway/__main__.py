@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 from hxp_enterprise_llm.core.exceptions import CitadelError
@@ -33,14 +35,19 @@ def serve(config: Path, *, worker: int, check: bool) -> int:
         RefusedError: The file is not valid.
         CitadelError: The key is missing, or a port is taken.
     """
-    from hxp_enterprise_llm.gateway.config import load
-
-    loaded = load(config)
     if check:
-        return 0
-    from hxp_enterprise_llm.gateway.server import run
+        from hxp_enterprise_llm.gateway.config import load
 
-    return run(loaded, worker)
+        load(config)
+        return 0
+    import uvloop
+
+    from hxp_enterprise_llm.gateway.process import run
+    from hxp_enterprise_llm.utilities.logging import LoggingSettings, configure
+
+    with closing(configure(LoggingSettings())) as logging:
+        asyncio.Runner(loop_factory=uvloop.new_event_loop).run(run(config, worker, logging))
+    return 0
 
 
 if __name__ == "__main__":

@@ -9,20 +9,29 @@ from typing import NamedTuple
 
 import msgspec
 
-from hxp_enterprise_llm.gateway import errors, log, metrics
+from hxp_enterprise_llm.core.health import Health, Verdict
+from hxp_enterprise_llm.core.lifecycle import State
+from hxp_enterprise_llm.gateway import errors, metrics
 from hxp_enterprise_llm.gateway.errors import ApiError, ClientGoneError
 from hxp_enterprise_llm.gateway.exchange import Exchange, Receive, Scope, Send
 from hxp_enterprise_llm.gateway.keys import Key
 from hxp_enterprise_llm.gateway.metrics import Metrics
-from hxp_enterprise_llm.gateway.relay import Relay
-from hxp_enterprise_llm.gateway.upstream import Pool
-from hxp_enterprise_llm.schemas.gateway import Limits, Task
+from hxp_enterprise_llm.gateway.serving import Serving
+from hxp_enterprise_llm.schemas.gateway import Task
+from hxp_enterprise_llm.utilities.correlation import bound
+from hxp_enterprise_llm.utilities.faults import Faults
+from hxp_enterprise_llm.utilities.logging import Logger
 
 _CLIENT_GONE = 499
 _LIST = "/v1/models"
 _PATHS: Mapping[Task, tuple[str, ...]] = {
     "generate": ("/v1/chat/completions", "/v1/completions"),
     "embed": ("/v1/embeddings",),
+}
+_WORDS: Mapping[Verdict, str] = {
+    Verdict.HEALTHY: "ready",
+    Verdict.DEGRADED: "degraded",
+    Verdict.UNHEALTHY: "unavailable",
 }
 
 
@@ -46,27 +55,29 @@ class Gateway:
 
     Args:
         key: Who may come in.
-        pools: Served name → its upstreams.
-        relay: The way to them.
-        limits: Sizes and counts.
+        serving: What serves.
         measures: Where requests are counted.
+        health: What the worker says of itself.
+        faults: Who reports errors that nobody foresaw.
+        log: Where requests are logged.
 
     Attributes:
-        draining: Set when the worker is about to stop.
+        serving: The same; a request keeps the one that it began with.
     """
 
     def __init__(
         self,
         key: Key,
-        pools: Mapping[str, Pool],
-        relay: Relay,
-        limits: Limits,
+        serving: Serving,
         measures: Metrics,
+        *,
+        health: Callable[[], Awaitable[Health]],
+        faults: Faults,
+        log: Logger,
     ) -> None:
-        self._key, self._pools, self._relay, self._limits = key, pools, relay, limits
-        self._metrics = measures
+        self._key, self.serving, self._metrics = key, serving, measures
+        self._health, self._faults, self._log = health, faults, log
         self._created = int(time.time())
-        self.draining = False
         paths = chain.from_iterable(_PATHS.values())
         self._routes = {path: Route(path, "POST", self._forward) for path in paths} | {
             _LIST: Route(_LIST, "GET", self._list),
@@ -77,7 +88,9 @@ class Gateway:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request on the users' listener."""
         if scope["type"] == "http":
-            await self._answer(Exchange(scope, receive, send), self._route)
+            exchange = Exchange(scope, receive, send)
+            with bound(exchange.correlation):
+                await self._answer(exchange)
 
     async def operations(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request on the operators' listener: /metrics and this worker's health."""
@@ -93,17 +106,15 @@ class Gateway:
         else:
             await exchange.fail(errors.unknown_path())
 
-    async def _answer(
-        self, exchange: Exchange, route: Callable[[Exchange], Awaitable[None]]
-    ) -> None:
+    async def _answer(self, exchange: Exchange) -> None:
         try:
-            await route(exchange)
+            await self._route(exchange)
         except ApiError as error:
             await exchange.fail(error)
         except ClientGoneError:
             exchange.status, exchange.error = _CLIENT_GONE, "client_left"
-        except Exception:  # the last line of defence: the client gets an answer, the log the cause
-            log.logger.exception("failed", extra={"fields": {"request_id": exchange.request_id}})
+        except Exception as error:  # the last line of defence: the client gets an answer
+            self._faults.report(error, "request")
             await exchange.fail(errors.internal())
         finally:
             self._record(exchange)
@@ -130,23 +141,26 @@ class Gateway:
         return Route(_LIST + "/{model}", "GET", self._show)
 
     async def _forward(self, exchange: Exchange) -> None:
-        body = await exchange.read(self._limits.max_body)
-        name = _model_of(body)
-        pool = self._pools.get(name)
-        if pool is None:
-            raise errors.unknown_model()
-        exchange.model = name
-        if pool.task and exchange.path not in _PATHS[pool.task]:
-            raise errors.wrong_endpoint(_PATHS[pool.task])
-        await self._relay.carry(exchange, pool, body)
+        serving = self.serving
+        # From the first byte on: what it began with is not closed before its end.
+        with serving.link.used():
+            body = await exchange.read(serving.config.limits.max_body)
+            name = _model_of(body)
+            pool = serving.pools.get(name)
+            if pool is None:
+                raise errors.unknown_model()
+            exchange.model = name
+            if pool.task and exchange.path not in _PATHS[pool.task]:
+                raise errors.wrong_endpoint(_PATHS[pool.task])
+            await serving.link.connection.carry(exchange, pool, body)
 
     async def _list(self, exchange: Exchange) -> None:
-        data = [self._describe(name) for name in self._pools]
+        data = [self._describe(name) for name in self.serving.pools]
         await exchange.respond(200, msgspec.json.encode({"object": "list", "data": data}))
 
     async def _show(self, exchange: Exchange) -> None:
         name = exchange.path.removeprefix(_LIST + "/")
-        if name not in self._pools:
+        if name not in self.serving.pools:
             raise errors.unknown_model()
         await exchange.respond(200, msgspec.json.encode(self._describe(name)))
 
@@ -157,25 +171,18 @@ class Gateway:
         await exchange.respond(200, b'{"status":"live"}')
 
     async def _ready(self, exchange: Exchange) -> None:
-        faults = {name: pool.fault for name, pool in self._pools.items()}
-        status = self._status(faults)
-        # One model that loads must not take the others out of a load balancer.
-        ready = status in ("ready", "degraded")
+        health = await self._health()
+        faults = {name: pool.fault for name, pool in self.serving.pools.items()}
         document = {
-            "status": status,
+            "status": _status(health),
             "models": {
                 name: {"ready": not fault} | ({"fault": fault} if fault else {})
                 for name, fault in faults.items()
             },
         }
-        await exchange.respond(200 if ready else 503, msgspec.json.encode(document))
-
-    def _status(self, faults: Mapping[str, str]) -> str:
-        if self.draining:
-            return "draining"
-        if not any(faults.values()):
-            return "ready"
-        return "unavailable" if all(faults.values()) else "degraded"
+        # One model that loads must not take the others out of a load balancer.
+        usable = health.verdict is not Verdict.UNHEALTHY
+        await exchange.respond(200 if usable else 503, msgspec.json.encode(document))
 
     def _record(self, exchange: Exchange) -> None:
         seconds = time.monotonic() - exchange.started
@@ -184,9 +191,8 @@ class Gateway:
         self._metrics.seconds.labels(*labels).observe(seconds)
         if exchange.first_byte is not None:
             self._metrics.first_byte.labels(*labels).observe(exchange.first_byte)
-        log.event(
+        self._log.info(
             "request",
-            request_id=exchange.request_id,
             client=exchange.client,
             method=exchange.method,
             route=exchange.route,
@@ -198,6 +204,12 @@ class Gateway:
             first_byte_ms=None if exchange.first_byte is None else _ms(exchange.first_byte),
             ms=_ms(seconds),
         )
+
+
+def _status(health: Health) -> str:
+    if health.state is State.DRAINING:
+        return "draining"
+    return _WORDS[health.verdict]
 
 
 def _ms(seconds: float) -> float:

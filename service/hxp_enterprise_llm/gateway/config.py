@@ -1,40 +1,38 @@
-"""Reads `gateway.yaml`."""
+"""`gateway.yaml`, and the manager that keeps it while a worker runs."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import yaml
-from pydantic import ValidationError
-
-from hxp_enterprise_llm.core.exceptions import RefusedError
+from hxp_enterprise_llm.configuration.manager import ConfigurationManager, ManagerSettings
+from hxp_enterprise_llm.configuration.pipeline import assemble, compiled
+from hxp_enterprise_llm.configuration.series import ConfigurationMetrics
+from hxp_enterprise_llm.configuration.sources.files import FileSource
+from hxp_enterprise_llm.configuration.watcher import WatchSettings
 from hxp_enterprise_llm.schemas.gateway import GatewayConfig
+
+# Workers read the file when they are told to: the role swaps it and reloads them one by one.
+_ON_SIGNAL = ManagerSettings(watch=WatchSettings(files=False))
+
+
+def manager_of(
+    path: Path, *, metrics: ConfigurationMetrics | None = None
+) -> ConfigurationManager[GatewayConfig]:
+    """Return what keeps a worker's configuration, and reads it again on SIGHUP."""
+    return ConfigurationManager(
+        GatewayConfig,
+        [FileSource(path)],
+        name="gateway.yaml",
+        settings=_ON_SIGNAL,
+        metrics=metrics,
+    )
 
 
 def load(path: Path) -> GatewayConfig:
     """Read and validate a gateway's configuration file.
 
     Raises:
-        RefusedError: The file is missing, is not YAML or is not valid; every fault is named.
+        InvalidDocumentError: The file is missing or not valid; every fault is named with its line.
     """
-    try:
-        document = yaml.safe_load(path.read_bytes())
-    except (OSError, UnicodeDecodeError) as error:
-        raise RefusedError(f"{path}: cannot be read: {error}") from None
-    except yaml.YAMLError as error:
-        raise RefusedError(f"{path}: is not YAML: {error}") from None
-    try:
-        return GatewayConfig.model_validate(document)
-    except ValidationError as error:
-        raise RefusedError(
-            "\n".join(_faults(path, error)), next_step="Mend the file; nothing was started."
-        ) from None
-
-
-def _faults(path: Path, error: ValidationError) -> list[str]:
-    # The input stays out: what a person put in the wrong place may be a secret.
-    details = error.errors(include_input=False, include_context=False, include_url=False)
-    return [
-        f"{path}: {'.'.join(map(str, detail['loc'])) or 'document'}: {detail['msg']}"
-        for detail in details
-    ]
+    draft = assemble([FileSource(path).read_now()], GatewayConfig, path)
+    return compiled(draft, GatewayConfig).config

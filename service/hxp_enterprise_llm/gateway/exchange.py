@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import time
-import uuid
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from contextlib import suppress
 from typing import Any
 
 from hxp_enterprise_llm.gateway.errors import ApiError, ClientGoneError, too_large
+from hxp_enterprise_llm.utilities.correlation import accept
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -21,7 +20,7 @@ Headers = list[tuple[bytes, bytes]]
 JSON = "application/json"
 FULL = "full"
 """Key of a request's `state`: there is no room for one more connection with a key."""
-_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+_CORRELATING = (b"traceparent", b"x-request-id")
 _BORDER = b"\n\n"
 _DONE = b"data: [DONE]"
 _TAIL = 32
@@ -37,7 +36,7 @@ class Exchange:
         self.headers: Headers = scope["headers"]
         self.client: str = scope["client"][0] if scope.get("client") else ""
         self.turned_away: bool = scope.get("state", {}).get(FULL, False)
-        self.request_id = self._own_or_new_id()
+        self.correlation = accept(self._given(_CORRELATING))
         self.route, self.model, self.upstream = "other", "", ""
         self.status = 0
         self.error: str | None = None
@@ -54,11 +53,9 @@ class Exchange:
         """Return the first value of a header by its lower-case name."""
         return next((value for key, value in self.headers if key == name), None)
 
-    def _own_or_new_id(self) -> str:
-        given = self.header(b"x-request-id")
-        if given is not None and _REQUEST_ID.fullmatch(given):
-            return given.decode()
-        return uuid.uuid4().hex
+    def _given(self, names: Iterable[bytes]) -> dict[str, str]:
+        found = {name: self.header(name) for name in names}
+        return {name.decode(): value.decode("latin-1") for name, value in found.items() if value}
 
     async def read(self, limit: int) -> bytes:
         """Return the request's body.
@@ -99,7 +96,7 @@ class Exchange:
     async def start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
         """Send the answer's head."""
         self.status = status
-        own = [(b"x-request-id", self.request_id.encode())]
+        own = [(b"x-request-id", self.correlation.request_id.encode())]
         await self._send(
             {"type": "http.response.start", "status": status, "headers": [*headers, *own]}
         )

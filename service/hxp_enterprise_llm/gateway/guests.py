@@ -22,10 +22,13 @@ class Guests:
     Args:
         key: What makes a stranger a member.
         limits: How many there may be of each.
+
+    Attributes:
+        limits: The same; others hold for those who come from then on.
     """
 
     def __init__(self, key: Key, limits: Limits) -> None:
-        self._key, self._limits = key, limits
+        self._key, self.limits = key, limits
         # A dictionary for its order: the one that has been a stranger for longest comes first.
         self._strangers: dict[Connection, None] = {}
         self._members: set[Connection] = set()
@@ -33,7 +36,7 @@ class Guests:
     def enter(self, connection: Connection) -> None:
         """Let a stranger in; where they are too many, the oldest of them makes room."""
         self._strangers[connection] = None
-        if len(self._strangers) > self._limits.max_strangers:
+        if len(self._strangers) > self.limits.max_strangers:
             oldest = next(iter(self._strangers))
             del self._strangers[oldest]
             oldest.cut()
@@ -42,7 +45,7 @@ class Guests:
         """Make a member of one who shows the key; return False when there are too many."""
         if connection in self._members or not self._key.opens(headers):
             return True
-        if len(self._members) >= self._limits.max_connections:
+        if len(self._members) >= self.limits.max_connections:
             return False
         self._strangers.pop(connection, None)
         self._members.add(connection)

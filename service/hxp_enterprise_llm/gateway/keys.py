@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from hxp_enterprise_llm.core.exceptions import CitadelError
@@ -32,8 +32,18 @@ class Key:
         return hmac.compare_digest(self._digest, _digest(found[0][len(_SCHEME) :].strip()))
 
 
-def read(name: str, environment: Mapping[str, str] = os.environ) -> Key:
+def read(
+    name: str,
+    environment: Mapping[str, str] = os.environ,
+    *,
+    learn: Callable[[str], None] = lambda _: None,
+) -> Key:
     """Read the key from the credentials that systemd hands to the unit.
+
+    Args:
+        name: Of the credential.
+        environment: Variables of the process.
+        learn: Told the value, so that no log shows it.
 
     Raises:
         CitadelError: There is no such credential, or it cannot be a key.
@@ -53,6 +63,7 @@ def read(name: str, environment: Mapping[str, str] = os.environ) -> Key:
             f"credential {name} is not a key",
             next_step=f"It must be one word of {_MIN_LENGTH} characters or more.",
         )
+    learn(value)
     return Key(value)
 
 

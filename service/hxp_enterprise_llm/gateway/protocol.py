@@ -28,6 +28,11 @@ class GatewayProtocol(HttpToolsProtocol):
     limits: GatewayConfig
     guests: Guests
 
+    @classmethod
+    def adopt(cls, config: GatewayConfig) -> None:
+        """Hold all connections to other limits and times from now on."""
+        cls.limits, cls.guests.limits = config, config.limits
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn narrows it so
         """Start the clock: a client that says nothing is cut, too."""
         super().connection_made(transport)

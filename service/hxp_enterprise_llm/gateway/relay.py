@@ -29,10 +29,16 @@ _MAX_ERROR_BODY = 64 * 1024
 
 
 class Relay:
-    """The way to the engines and back, shared by all requests of a worker."""
+    """The way to the engines and back, shared by the requests of a worker.
+
+    Args:
+        client: What asks engines.
+        timeouts: How long a request may take, and the pauses in its answer.
+        metrics: Where failures of engines are counted.
+    """
 
     def __init__(self, client: Client, timeouts: Timeouts, metrics: Metrics) -> None:
-        self._client, self._timeouts, self._metrics = client, timeouts, metrics
+        self.client, self.timeouts, self._metrics = client, timeouts, metrics
         self._active: set[Exchange] = set()
 
     def end_all(self) -> None:
@@ -51,7 +57,7 @@ class Relay:
         self._active.add(exchange)
         try:
             with self._metrics.in_flight.labels(exchange.model).track_inprogress():
-                async with asyncio.timeout(self._timeouts.request) as timeout:
+                async with asyncio.timeout(self.timeouts.request) as timeout:
                     exchange.bound(timeout)
                     await self._try(exchange, pool, body, timeout)
         except TimeoutError:
@@ -90,7 +96,7 @@ class Relay:
         self, upstream: Upstream, exchange: Exchange, headers: Mapping[str, str], body: bytes
     ) -> aiohttp.ClientResponse | None:
         try:
-            return await self._client.send(upstream, exchange.path, headers, body)
+            return await self.client.send(upstream, exchange.path, headers, body)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             self._count(upstream, reason(error))
             upstream.judge(reason(error))
@@ -108,7 +114,7 @@ class Relay:
     ) -> None:
         if response.status >= 300:
             raise await _error_of(response)
-        loop, idle, last = asyncio.get_running_loop(), self._timeouts.idle, bound.when()
+        loop, idle, last = asyncio.get_running_loop(), self.timeouts.idle, bound.when()
         exchange.streaming = response.content_type == "text/event-stream"
         await exchange.start(response.status, _response_headers(response.raw_headers))
         try:
@@ -145,7 +151,7 @@ def _request_headers(exchange: Exchange) -> dict[str, str]:
     return headers | {
         "content-type": "application/json",
         "accept-encoding": "identity",
-        "x-request-id": exchange.request_id,
+        "x-request-id": exchange.correlation.request_id,
     }
 
 

@@ -1,143 +1,228 @@
-"""One worker: its sockets, its life, its end."""
+"""`GatewayService`: one worker, from its sockets to its end."""
 
 from __future__ import annotations
 
 import asyncio
-import signal
-import socket
-from collections.abc import Callable, Generator
-from contextlib import AsyncExitStack, contextmanager
-from typing import Any
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import TYPE_CHECKING, Unpack
 
-import uvicorn
-import uvloop
-
-from hxp_enterprise_llm.core.exceptions import CitadelError
-from hxp_enterprise_llm.gateway import keys, log
+from hxp_enterprise_llm.configuration.diagnostics import dotted
+from hxp_enterprise_llm.configuration.diff import changes
+from hxp_enterprise_llm.core.exceptions import (
+    DependencyError,
+    InvalidConfigurationError,
+    LifecycleError,
+)
+from hxp_enterprise_llm.core.health import Check
+from hxp_enterprise_llm.core.infrastructure_service import BaseInfrastructureService
+from hxp_enterprise_llm.core.link import Link
+from hxp_enterprise_llm.core.policy import ServicePolicy
+from hxp_enterprise_llm.core.tasks import settled
 from hxp_enterprise_llm.gateway.app import Gateway
+from hxp_enterprise_llm.gateway.keys import Key
 from hxp_enterprise_llm.gateway.metrics import Metrics
 from hxp_enterprise_llm.gateway.protocol import protocol_for
 from hxp_enterprise_llm.gateway.relay import Relay
-from hxp_enterprise_llm.gateway.upstream import Client, Pool, Upstream, build_pools
-from hxp_enterprise_llm.schemas.gateway import GatewayConfig, Listen
+from hxp_enterprise_llm.gateway.serving import Serving, build
+from hxp_enterprise_llm.gateway.upstream import Upstream
+from hxp_enterprise_llm.schemas.effect import Effect
+from hxp_enterprise_llm.schemas.gateway import GatewayConfig
+from hxp_enterprise_llm.utilities.listener import Listener, bind
 
-# After the drain deadline every answer has been ended; this only bounds slow readers.
+if TYPE_CHECKING:
+    from hxp_enterprise_llm.core.service import ServiceOptions
+
 _AFTER_DRAIN = 5
+"""Seconds beyond the drain deadline: every answer has been ended; this only bounds slow readers."""
+_MARGIN = 1
 _BACKLOG = 2048
 
 
-def run(config: GatewayConfig, worker: int) -> int:
-    """Serve until SIGTERM or SIGINT, then drain.
+class GatewayService(BaseInfrastructureService[GatewayConfig]):
+    """One worker: the users' listener, the operators', and an eye on every engine.
 
     Args:
-        config: The gateway's configuration.
-        worker: Number of this worker, from 1; it chooses the metrics port.
-
-    Raises:
-        CitadelError: The key is missing, or a port is taken.
+        config: What its file says.
+        key: Who may come in.
+        worker: Its number, from 1; it chooses the port of its metrics.
+        on_level: Told the level to log at, when a reload may have changed it.
+        options: What every service takes.
     """
-    key = keys.read(config.credential)
-    with (
-        _listen(config.listen, 0, shared=True) as users,
-        _listen(config.metrics, worker - 1, shared=False) as operators,
-    ):
-        log.configure(worker)
-        asyncio.Runner(loop_factory=uvloop.new_event_loop).run(
-            _serve(config, key, users, operators)
+
+    kind = "gateway"
+
+    def __init__(
+        self,
+        config: GatewayConfig,
+        *,
+        key: Key,
+        worker: int = 1,
+        on_level: Callable[[str], None] = lambda _: None,
+        **options: Unpack[ServiceOptions],
+    ) -> None:
+        options["policy"] = _policy(config, options.get("policy") or ServicePolicy())
+        super().__init__(config, **options)
+        self._key, self._worker, self._on_level = key, worker, on_level
+        self._measures = Metrics(config.models, self.metrics)
+        self._protocol = protocol_for(config, key)
+        self._watching: list[asyncio.Task[None]] = []
+        self._links: set[Link[Relay]] = set()
+        self._app: Gateway | None = None
+        self._public: Listener | None = None
+        self.checks.add(Check("models", self._usable))
+
+    async def on_start(self, resources: AsyncExitStack) -> None:
+        """Bind both ports, look at the engines, then listen.
+
+        Raises:
+            ListenError: A port is taken.
+        """
+        config = self.config
+        users = resources.enter_context(bind(config.listen, shared=True))
+        operators = resources.enter_context(bind(config.metrics, offset=self._worker - 1))
+        serving = await build(config, self._measures, self._judged)
+        resources.push_async_callback(self._close)
+        self._links.add(serving.link)
+        app = self._app = Gateway(
+            self._key,
+            serving,
+            self._measures,
+            health=self.health,
+            faults=self.faults,
+            log=self.log,
         )
-    log.event("stop", worker=worker)
-    return 0
+        resources.push_async_callback(self._unwatch)
+        self._show(serving)
+        times = {"keep_alive": config.timeouts.keep_alive, "drain": _ended(config)}
+        private = Listener(app.operations, backlog=_BACKLOG, **times)
+        public = self._public = Listener(app, http=self._protocol, backlog=_BACKLOG, **times)
+        for listener, bound in ((private, operators), (public, users)):
+            resources.push_async_callback(listener.cut)
+            listener.begin(bound, self.ask_stop)
 
+    async def on_drain(self) -> None:
+        """Refuse new connections; end what is in flight when its time is over."""
+        if self._public is None:
+            return
+        seconds = self.config.timeouts.drain
+        self.log.info("drain", seconds=seconds, connections=self._public.connections)
+        ending = asyncio.get_running_loop().call_later(seconds, self._end_all)
+        try:
+            await self._public.end()
+        finally:
+            ending.cancel()
 
-def _listen(where: Listen, offset: int, *, shared: bool) -> socket.socket:
-    """Bind a port; a shared one takes connections beside the other workers' sockets."""
-    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if shared:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    try:
-        bound.bind((where.host, where.port + offset))
-    except OSError as error:
-        bound.close()
-        raise CitadelError(
-            f"cannot listen on {where.host}:{where.port + offset}: {error.strerror}",
-            next_step="Stop what holds the port, or change it in the configuration.",
-        ) from None
-    return bound
+    async def on_prepare(self, config: GatewayConfig) -> Serving:
+        """Build what a new configuration needs, and look at new engines.
 
-
-async def _serve(
-    config: GatewayConfig, key: keys.Key, users: socket.socket, operators: socket.socket
-) -> None:
-    measures = Metrics(config.models)
-    pools = build_pools(config, lambda one: _show(measures, one))
-    async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(Client(config.timeouts))
-        relay = Relay(client, config.timeouts, measures)
-        gateway = Gateway(key, pools, relay, config.limits, measures)
-        watchers = _watch(client, config, pools)
-        public = _Listener(gateway, config, http=protocol_for(config, key))
-        private = _Listener(gateway.operations, config, http="httptools")
-        beside = asyncio.create_task(private.serve(sockets=[operators]))
-        _on_signals(lambda: _drain(gateway, relay, public, config.timeouts.drain))
-        await public.serve(sockets=[users])
-        private.should_exit = True
-        await beside
-        for watcher in watchers:
-            watcher.cancel()
-        await asyncio.gather(*watchers, return_exceptions=True)
-
-
-def _show(measures: Metrics, upstream: Upstream) -> None:
-    measures.upstream_up.labels(upstream.model, upstream.address).set(upstream.up)
-
-
-def _watch(
-    client: Client, config: GatewayConfig, pools: dict[str, Pool]
-) -> list[asyncio.Task[None]]:
-    return [
-        asyncio.create_task(client.watch(upstream, config.health))
-        for pool in pools.values()
-        for upstream in pool.upstreams
-    ]
-
-
-def _drain(gateway: Gateway, relay: Relay, public: _Listener, seconds: float) -> None:
-    if gateway.draining:
-        return
-    log.event("drain", seconds=seconds, connections=len(public.server_state.connections))
-    gateway.draining = True
-    public.should_exit = True
-    asyncio.get_running_loop().call_later(seconds, relay.end_all)
-
-
-def _on_signals(handler: Callable[[], None]) -> None:
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, handler)
-
-
-class _Listener(uvicorn.Server):
-    """A uvicorn server beside another one in the same loop; signals are the worker's business."""
-
-    def __init__(self, app: Callable[..., Any], config: GatewayConfig, *, http: Any) -> None:
-        super().__init__(
-            uvicorn.Config(
-                app,
-                http=http,
-                ws="none",
-                lifespan="off",
-                interface="asgi3",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                backlog=_BACKLOG,
-                timeout_keep_alive=round(config.timeouts.keep_alive),
-                timeout_graceful_shutdown=round(config.timeouts.drain) + _AFTER_DRAIN,
+        Raises:
+            InvalidConfigurationError: It changes what needs a restart.
+        """
+        if self._app is None:
+            raise LifecycleError(f"service {self.name} does not run", next_step="Start it first.")
+        fixed = [one for one in changes(self.config, config) if one.effect is not Effect.LIVE]
+        if fixed:
+            keys = ", ".join(dotted(one.path) for one in fixed)
+            raise InvalidConfigurationError(
+                f"{keys}: this change needs a restart",
+                next_step="Restart the worker; until then it serves as it did.",
             )
-        )
+        return await build(config, self._measures, self._judged, self._app.serving)
 
-    @contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        """Leave the process' signal handlers alone."""
-        yield
+    def on_commit(self, built: Serving) -> None:
+        """Serve by it from the next request on; requests in flight keep what they began with."""
+        if self._app is None or self._public is None:
+            return
+        old, config = self._app.serving, built.config
+        self._app.serving = built
+        self._links.add(built.link)
+        self.policy = _policy(config, self.policy)
+        self._protocol.adopt(config)
+        self._public.retime(keep_alive=config.timeouts.keep_alive, drain=_ended(config))
+        self._on_level(config.log_level)
+        for model, address in old.upstreams.keys() - built.upstreams.keys():
+            self._measures.upstream_up.remove(model, address)
+        for model in old.pools.keys() - built.pools.keys():
+            self.recover(f"model {model}")
+        for task in self._watching:
+            task.cancel()
+        self._show(built)
+        if old.link is not built.link:
+            self.background.once("end of old connections", partial(self._retire, old.link))
+
+    async def on_abandon(self, built: Serving) -> None:
+        """Close the connections that nobody is going to use."""
+        if built.link not in self._links:
+            await built.link.connection.client.close()
+
+    def _show(self, serving: Serving) -> None:
+        """Show how the engines are, and look after them from now on."""
+        self._measures.serve(serving.pools)
+        for upstream in serving.upstreams.values():
+            self._reflect(upstream)
+        self._watching = [
+            self.background.keep(f"watch of {one.address}", partial(serving.watch, one))
+            for one in serving.upstreams.values()
+        ]
+
+    def _judged(self, upstream: Upstream) -> None:
+        tell = self.log.warning if upstream.fault else self.log.info
+        tell("upstream", model=upstream.model, upstream=upstream.address, fault=upstream.fault)
+        serving = self._app.serving if self._app is not None else None
+        if serving is not None and serving.has(upstream):
+            self._reflect(upstream)
+
+    def _reflect(self, upstream: Upstream) -> None:
+        """Show an engine that serves, and what its health makes of its model."""
+        self._measures.upstream_up.labels(upstream.model, upstream.address).set(upstream.up)
+        if self._app is None:
+            return
+        cause, fault = f"model {upstream.model}", self._app.serving.pools[upstream.model].fault
+        if fault:
+            self.degrade(cause, fault)
+        else:
+            self.recover(cause)
+
+    async def _usable(self) -> str:
+        """Pass while any model can be used.
+
+        Raises:
+            DependencyError: None can.
+        """
+        pools = self._app.serving.pools if self._app is not None else {}
+        faults = {name: pool.fault for name, pool in pools.items() if pool.fault}
+        if faults and len(faults) == len(pools):
+            why = "; ".join(f"{name}: {fault}" for name, fault in faults.items())
+            raise DependencyError(f"no model can be used: {why}", next_step="See the engines.")
+        return f"{len(pools) - len(faults)} of {len(pools)} models"
+
+    def _end_all(self) -> None:
+        for link in self._links:
+            link.connection.end_all()
+
+    async def _unwatch(self) -> None:
+        for task in self._watching:
+            task.cancel()
+        await settled(self._watching)
+
+    async def _retire(self, link: Link[Relay]) -> None:
+        await link.idle()
+        await link.connection.client.close()
+        self._links.discard(link)
+
+    async def _close(self) -> None:
+        for link in self._links:
+            await link.connection.client.close()
+        self._links.clear()
+        self._app = self._public = None
+
+
+def _ended(config: GatewayConfig) -> float:
+    """Return the seconds after which a drain is over, slow readers included."""
+    return config.timeouts.drain + _AFTER_DRAIN
+
+
+def _policy(config: GatewayConfig, policy: ServicePolicy) -> ServicePolicy:
+    return policy.model_copy(update={"drain_timeout": _ended(config) + _MARGIN})

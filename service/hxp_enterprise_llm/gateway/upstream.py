@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Self
 
 import aiohttp
 
-from hxp_enterprise_llm.gateway import log
-from hxp_enterprise_llm.schemas.gateway import GatewayConfig, HealthCheck, Task, Timeouts
+from hxp_enterprise_llm.schemas.gateway import HealthCheck, Task, Timeouts
 
 _TRIES = 2
 _AUTOMATIC = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
@@ -41,7 +39,6 @@ class Upstream:
         if fault != self.fault:
             self.fault = fault
             self._on_change(self)
-            log.event("upstream", model=self.model, upstream=self.address, fault=fault)
 
     @contextmanager
     def busy(self) -> Iterator[None]:
@@ -109,6 +106,10 @@ class Client:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close all connections."""
         await self._session.close()
 
     async def send(
@@ -136,20 +137,6 @@ class Client:
             return "health check timed out"
         except (aiohttp.ClientError, OSError) as error:
             return reason(error)
-
-    async def watch(self, upstream: Upstream, check: HealthCheck) -> None:
-        """Look after an upstream until cancelled."""
-        while True:
-            upstream.judge(await self.look(upstream, check))
-            await asyncio.sleep(check.interval)
-
-
-def build_pools(config: GatewayConfig, on_change: OnChange) -> dict[str, Pool]:
-    """Return served name → pool."""
-    return {
-        name: Pool([Upstream(name, address, on_change) for address in model.upstreams], model.task)
-        for name, model in config.models.items()
-    }
 
 
 def reason(error: Exception) -> str:

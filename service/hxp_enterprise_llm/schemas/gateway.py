@@ -13,6 +13,7 @@ from hxp_enterprise_llm.schemas.text import Address, ServedName
 UpstreamAddress = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.-]+:[0-9]{1,5}$")]
 CredentialName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]+$")]
 Task = Literal["generate", "embed"]
+LogLevel = Literal["debug", "info", "warning", "error"]
 
 
 class Listen(CitadelModel):
@@ -100,15 +101,18 @@ class GatewayConfig(CitadelModel):
     credential: Annotated[CredentialName, Effect.RESTART] = Field(
         default="key", description="Name of the file with the key in $CREDENTIALS_DIRECTORY."
     )
-    models: Annotated[dict[ServedName, ServedModel], Effect.DRAIN] = Field(
+    models: Annotated[dict[ServedName, ServedModel], Effect.LIVE] = Field(
         default_factory=dict, description="Served name → its upstreams."
     )
-    limits: Annotated[Limits, Effect.DRAIN] = Field(
+    limits: Annotated[Limits, Effect.LIVE] = Field(
         default=Limits(), description="What a worker takes in at most."
     )
-    timeouts: Annotated[Timeouts, Effect.DRAIN] = Field(
+    timeouts: Annotated[Timeouts, Effect.LIVE] = Field(
         default=Timeouts(), description="How long a worker waits for what."
     )
-    health: Annotated[HealthCheck, Effect.DRAIN] = Field(
+    health: Annotated[HealthCheck, Effect.LIVE] = Field(
         default=HealthCheck(), description="How a worker looks after its upstreams."
+    )
+    log_level: Annotated[LogLevel, Effect.LIVE] = Field(
+        default="info", description="`warning` leaves out the line of each request."
     )

@@ -83,6 +83,11 @@ class EngineDouble:
         """Return `address:port`."""
         return f"127.0.0.1:{self.port}"
 
+    @property
+    def connections(self) -> int:
+        """Return how many connections are open that a request came on."""
+        return sum(not transport.is_closing() for transport in self._transports)
+
     async def __aenter__(self) -> Self:
         await self.start()
         return self

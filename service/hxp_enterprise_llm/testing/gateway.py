@@ -21,6 +21,7 @@ from hxp_enterprise_llm.testing.connections import free_port
 from hxp_enterprise_llm.testing.waiting import until
 
 KEY = "ck_" + "k" * 40
+PROGRAM = (sys.executable, "-m", "hxp_enterprise_llm.gateway")
 HEADERS = {"Authorization": f"Bearer {KEY}"}
 
 
@@ -32,6 +33,7 @@ class RunningGateway:
     metrics_port: int
     workers: list[asyncio.subprocess.Process]
     log: Path
+    config: dict[str, Any]
 
     @property
     def url(self) -> str:
@@ -57,11 +59,37 @@ class RunningGateway:
             document: dict[str, Any] = await response.json()
             return document if response.status == status else {}
 
+    @property
+    def file(self) -> Path:
+        """Return the file that all workers read."""
+        return self.log.parent / "gateway.yaml"
+
+    def change(self, **sections: Any) -> None:
+        """Write the file with other sections, and have all workers read it."""
+        self.config |= sections
+        self.file.write_text(yaml.safe_dump(self.config))
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        """Have all workers read their file."""
+        self._send(signal.SIGHUP)
+
     def terminate(self) -> None:
         """Ask all workers to drain and end."""
+        self._send(signal.SIGTERM)
+
+    def _send(self, number: signal.Signals) -> None:
         for worker in self.workers:
             if worker.returncode is None:
-                worker.send_signal(signal.SIGTERM)
+                worker.send_signal(number)
+
+    async def metrics(self, worker: int = 1) -> str:
+        """Return a worker's metrics."""
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(self.operations(worker) + "/metrics") as response,
+        ):
+            return await response.text()
 
     async def ended(self) -> list[int]:
         """Return the exit codes of all workers."""
@@ -84,7 +112,8 @@ async def running_gateway(
     models: Mapping[str, Sequence[str]],
     *,
     workers: int = 1,
-    **sections: Mapping[str, Any],
+    program: Sequence[str] = PROGRAM,
+    **sections: Any,
 ) -> AsyncIterator[RunningGateway]:
     """Start a gateway and end it.
 
@@ -92,6 +121,7 @@ async def running_gateway(
         folder: An empty folder for its files.
         models: Served name → upstreams.
         workers: How many processes share the port.
+        program: What starts a worker; its arguments follow.
         sections: Further sections of `gateway.yaml`.
     """
     port, metrics_port = free_port(), free_port(workers)
@@ -103,12 +133,12 @@ async def running_gateway(
         "health": {"interval": 0.1},
         **sections,
     }
-    (folder / "gateway.yaml").write_text(yaml.safe_dump(config))
+    gateway = RunningGateway(port, metrics_port, [], folder / "log", config)
+    gateway.file.write_text(yaml.safe_dump(config))
     (folder / "key").write_text(KEY + "\n")
-    gateway = RunningGateway(port, metrics_port, [], folder / "log")
     try:
         for number in range(1, workers + 1):
-            gateway.workers.append(await _start(folder, number))
+            gateway.workers.append(await _start(program, folder, number))
         await until(lambda: _live(gateway), seconds=30)
         yield gateway
     finally:
@@ -118,12 +148,12 @@ async def running_gateway(
         await gateway.ended()
 
 
-async def _start(folder: Path, number: int) -> asyncio.subprocess.Process:
-    arguments = ("-m", "hxp_enterprise_llm.gateway", "--config", str(folder / "gateway.yaml"))
+async def _start(program: Sequence[str], folder: Path, number: int) -> asyncio.subprocess.Process:
     with (folder / "log").open("ab") as log:
         return await asyncio.create_subprocess_exec(
-            sys.executable,
-            *arguments,
+            *program,
+            "--config",
+            str(folder / "gateway.yaml"),
             "--worker",
             str(number),
             env=os.environ | {"CREDENTIALS_DIRECTORY": str(folder)},

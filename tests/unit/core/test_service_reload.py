@@ -28,6 +28,10 @@ async def test_a_refused_reload_changes_nothing() -> None:
             await service.reload(DemoConfig(steps=11))
         assert service.config.steps == 3
         assert value(service, "citadel_service_reloads_total", outcome="refused") == 1
+        # So does a manager that prepares all its parts.
+        with pytest.raises(ValueError, match="too many steps"):
+            await service.prepare(DemoConfig(steps=11))
+        assert value(service, "citadel_service_reloads_total", outcome="refused") == 2
 
 
 async def test_what_another_part_refused_is_abandoned() -> None:

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import MutableMapping
+import logging
+from collections.abc import AsyncIterator, MutableMapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
+from hxp_enterprise_llm.core.health import Health, Verdict
+from hxp_enterprise_llm.core.lifecycle import State
+from hxp_enterprise_llm.core.link import Link
 from hxp_enterprise_llm.gateway.app import Gateway
 from hxp_enterprise_llm.gateway.exchange import FULL
 from hxp_enterprise_llm.gateway.keys import Key
 from hxp_enterprise_llm.gateway.metrics import Metrics
 from hxp_enterprise_llm.gateway.relay import Relay
+from hxp_enterprise_llm.gateway.serving import Serving
 from hxp_enterprise_llm.gateway.upstream import Client, Pool, Upstream
-from hxp_enterprise_llm.schemas.gateway import Limits, Task, Timeouts
+from hxp_enterprise_llm.schemas.gateway import GatewayConfig, Limits, Listen, Task, Timeouts
+from hxp_enterprise_llm.utilities.faults import Faults, Handling
+from hxp_enterprise_llm.utilities.logging import get_logger
 
 KEY = "ck_" + "a" * 32
 AUTHORIZED = [(b"host", b"gateway"), (b"authorization", f"Bearer {KEY}".encode())]
@@ -25,12 +33,32 @@ async def upstream() -> Upstream:
     return Upstream("tiny", "127.0.0.1:9", lambda _: None)
 
 
-@pytest.fixture
-async def gateway(upstream: Upstream) -> Any:
-    measures = Metrics(["tiny"])
+@asynccontextmanager
+async def gateway_of(
+    pool: Pool, limits: Limits | None = None, faults: Faults | None = None
+) -> AsyncIterator[Gateway]:
+    """Give a gateway before one model, whose service is always well."""
+    where, measures = Listen(port=1), Metrics(["tiny"])
+    config = GatewayConfig(listen=where, metrics=where, limits=limits or Limits())
+
+    async def health() -> Health:
+        return Health("gateway", State.READY, Verdict.HEALTHY)
+
     async with Client(Timeouts()) as client:
-        relay = Relay(client, Timeouts(), measures)
-        yield Gateway(Key(KEY), {"tiny": Pool([upstream])}, relay, Limits(max_body=100), measures)
+        yield Gateway(
+            Key(KEY),
+            Serving(config, {"tiny": pool}, Link(Relay(client, Timeouts(), measures))),
+            measures,
+            health=health,
+            faults=faults or Faults("gateway"),
+            log=get_logger("gateway"),
+        )
+
+
+@pytest.fixture
+async def gateway(upstream: Upstream) -> AsyncIterator[Gateway]:
+    async with gateway_of(Pool([upstream]), Limits(max_body=100)) as one:
+        yield one
 
 
 async def call(
@@ -69,46 +97,6 @@ async def call(
     return sent[0]["status"], dict(sent[0]["headers"]), json.loads(body)
 
 
-async def test_readiness_follows_health_checks_and_draining(
-    gateway: Gateway, upstream: Upstream
-) -> None:
-    status, _, document = await call(gateway, "/health/ready", headers=AUTHORIZED[:1])
-    assert (status, document["models"]["tiny"]["fault"]) == (503, "not looked at yet")
-    assert document["status"] == "unavailable"
-    upstream.judge("")
-    status, _, document = await call(gateway, "/health/ready")
-    assert (status, document["status"]) == (200, "ready")
-    gateway.draining = True
-    status, _, document = await call(gateway, "/health/ready")
-    assert (status, document["status"]) == (503, "draining")
-    assert (await call(gateway, "/health/live"))[0] == 200
-
-
-async def test_one_usable_model_is_enough_to_be_ready_and_the_others_are_named() -> None:
-    well, loading = (Upstream(name, "127.0.0.1:9", lambda _: None) for name in ("tiny", "big"))
-    measures = Metrics(["tiny", "big"])
-    pools = {"tiny": Pool([well]), "big": Pool([loading])}
-    async with Client(Timeouts()) as client:
-        relay = Relay(client, Timeouts(), measures)
-        gateway = Gateway(Key(KEY), pools, relay, Limits(max_body=100), measures)
-        loading.judge("health check answered 503")
-        well.judge("")
-        status, _, document = await call(gateway, "/health/ready")
-        assert (status, document) == (
-            200,
-            {
-                "status": "degraded",
-                "models": {
-                    "tiny": {"ready": True},
-                    "big": {"ready": False, "fault": "health check answered 503"},
-                },
-            },
-        )
-        well.judge("connection refused")
-        status, _, document = await call(gateway, "/health/ready")
-        assert (status, document["status"]) == (503, "unavailable")
-
-
 async def test_what_is_cheap_is_checked_first(gateway: Gateway) -> None:
     nobody = AUTHORIZED[:1]
     assert (await call(gateway, "/v1/nothing", headers=nobody))[0] == 404
@@ -136,11 +124,8 @@ async def test_a_connection_without_a_place_gets_503_and_hears_that_it_ends(
 async def test_a_path_that_is_not_for_a_models_task_is_refused_and_the_right_one_named(
     upstream: Upstream, task: Task, path: str, use: str
 ) -> None:
-    measures = Metrics(["tiny"])
     upstream.judge("")
-    async with Client(Timeouts()) as client:
-        relay, pools = Relay(client, Timeouts(), measures), {"tiny": Pool([upstream], task)}
-        app = Gateway(Key(KEY), pools, relay, Limits(), measures)
+    async with gateway_of(Pool([upstream], task)) as app:
         status, _, document = await call(app, path, b'{"model": "tiny"}', method="POST")
     error = document["error"]
     assert (status, error["type"], error["code"]) == (
@@ -178,3 +163,25 @@ async def test_a_model_whose_engines_are_down_is_503_without_a_try(
     status, headers, document = await call(gateway, "/v1/embeddings", body, method="POST")
     assert (status, headers[b"retry-after"]) == (503, b"1")
     assert document["error"]["code"] == "upstream_unavailable"
+
+
+async def test_an_error_that_nobody_foresaw_is_500_counted_and_logged_by_its_incident(
+    upstream: Upstream, caplog: pytest.LogCaptureFixture
+) -> None:
+    upstream.judge("")
+    counted: list[tuple[str, Handling]] = []
+
+    class Broken(Pool):
+        def tries(self, refused: Any) -> Any:
+            raise RuntimeError("secret-of-the-engine")
+
+    faults = Faults("gateway", count=lambda *what: counted.append(what), incident=lambda: "4711")
+    async with gateway_of(Broken([upstream]), faults=faults) as app:
+        with caplog.at_level(logging.INFO):
+            status, _, document = await call(
+                app, "/v1/embeddings", b'{"model": "tiny"}', method="POST"
+            )
+    assert (status, document["error"]["code"]) == (500, "internal_error")
+    assert "secret-of-the-engine" not in json.dumps(document)
+    assert counted == [("citadel.unexpected", Handling.REPORTED)]
+    assert "4711" in caplog.text

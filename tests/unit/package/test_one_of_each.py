@@ -25,6 +25,11 @@ _STARTS = (
     r"os\.(system|popen|spawn\w+|posix_spawn\w*|fork)"
 )
 
+_LOGS = (
+    r"logging\.(\w*Handler|Formatter|basicConfig|config\.\w+|handlers\.\w+)|"
+    r"structlog\.(configure|wrap_logger|get_logger)"
+)
+
 
 def calls(tree: ast.AST) -> Iterator[str]:
     """Yield what a module calls, by its whole dotted name, with names of imports resolved."""
@@ -73,11 +78,27 @@ def classes(pattern: str) -> set[str]:
             "configuration/secrets/vault/client.py",
             "gateway/upstream.py",
         }),
-        # The gateway's hosts have no structlog yet; its log is the one exception.
-        ("log set-ups", r"logging\.(StreamHandler|basicConfig|config\.\w+)|structlog\.configure", {
-            "utilities/logging.py",
-            "gateway/log.py",
+        ("log set-ups", _LOGS, {"utilities/logging.py"}),
+        # Both doors; what they call takes the id from the task that it runs in.
+        ("correlation IDs", r"(.*\.correlation\.)?accept", {
+            "configuration/service/guard.py",
+            "gateway/exchange.py",
         }),
+        # Environments, services' files, documents; beside them only what a template of ours gave,
+        # and the writer that keeps comments.
+        ("YAML", r"yaml\.(safe_|full_|unsafe_)?(load|parse|compose)(_all)?|ruamel\.yaml\.YAML", {
+            "configuration/sources/yaml_form.py",
+            "configuration/migration/rewrite.py",
+            "orchestration/bundle/render.py",
+        }),
+        ("listeners", r"uvicorn\.(Server|Config|run)", {"utilities/listener.py"}),
+        # Beside a service's own end: SIGHUP for configuration, and the command line's Ctrl-C.
+        ("signals", r".*add_signal_handler|signal\.signal", {
+            "core/service.py",
+            "configuration/watcher.py",
+            "cli/main.py",
+        }),
+        ("hot reload", r"watchfiles\.\w+", {"configuration/watcher.py"}),
     ],
 )  # fmt: skip
 def test_one_module_does_it_for_all(what: str, called: str, homes: set[str]) -> None:
@@ -113,6 +134,40 @@ def test_one_module_does_it_for_all(what: str, called: str, homes: set[str]) -> 
 )  # fmt: skip
 def test_one_class_is_it(what: str, named: str, home: set[str]) -> None:
     assert classes(named) == home, what
+
+
+def _waits(loop: ast.AST) -> bool:
+    return any(
+        isinstance(node, ast.Call) and re.search(r"(^|\.)sleep$", ast.unparse(node.func))
+        for node in ast.walk(loop)
+    )
+
+
+def _own_pauses(modules: dict[str, ast.Module]) -> set[str]:
+    """Return `module:function` of loops that wait after a failure by no policy of retries."""
+    found = set()
+    for name, tree in modules.items():
+        for function in ast.walk(tree):
+            if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            loops = [one for one in ast.walk(function) if isinstance(one, ast.For | ast.While)]
+            tries = any(isinstance(node, ast.Try) for one in loops for node in ast.walk(one))
+            if tries and any(map(_waits, loops)) and ".pause(" not in ast.unparse(function):
+                found.add(f"{name}:{function.name}")
+    return found
+
+
+@pytest.mark.feature("A25")
+def test_a_loop_that_waits_after_a_failure_asks_the_one_policy_how_long() -> None:
+    # These look again and again at the same pace, whether or not the last look failed.
+    assert _own_pauses(MODULES) == {
+        "configuration/client.py:_reported",
+        "configuration/secrets/rotation.py:keep_counted",
+        "configuration/watcher.py:_events",
+        "core/ai_model_service.py:_watch",
+    }
+    hand_written = "def f():\n for n in range(3):\n  try: g()\n  except E: time.sleep(2 ** n)"
+    assert _own_pauses({"second.py": ast.parse(hand_written)}) == {"second.py:f"}
 
 
 @pytest.mark.feature("A25")

@@ -15,11 +15,29 @@ _MODEL_FORMAT = "model 1"
 PACKAGE = "service/hxp_enterprise_llm"
 _SHARED = ("__init__.py", "py.typed", "core", "schemas", "utilities")
 SERVICE_PARTS = {
-    "gateway": (*_SHARED, "gateway"),
+    # Its own file is all that it reads: no rules or secrets, and not the service.
+    "gateway": (
+        *_SHARED,
+        "configuration/*.py",
+        "configuration/revisions",
+        "configuration/sources",
+        "gateway",
+    ),
     "configuration": (*_SHARED, "configuration"),
 }
 """Wheel set → what its service imports: the rest of the package stays on the controller, so that a
-change there neither ships nor restarts anything."""
+change there neither ships nor restarts anything. Files, folders with all below, or patterns."""
+
+
+def service_files(set_name: str, root: Path) -> list[Path]:
+    """Return the files of our package that a service of ours imports, relative to the package."""
+    package = root / PACKAGE
+    found = set[Path]()
+    for part in SERVICE_PARTS[set_name]:
+        for path in package.glob(part):
+            found.update(path.rglob("*") if path.is_dir() else [path])
+    kept = (path for path in found if path.is_file() and "__pycache__" not in path.parts)
+    return sorted(path.relative_to(package) for path in kept)
 
 
 def venv_digest(set_name: str, root: Path | None = None) -> str:
@@ -36,8 +54,10 @@ def venv_digest(set_name: str, root: Path | None = None) -> str:
     sum_.update(lock_of(set_name, root).read_bytes())
     if set_name in SERVICE_PARTS:
         sum_.update((root / "pyproject.toml").read_bytes())
-        for part in SERVICE_PARTS[set_name]:
-            sum_.update(_tree(root / PACKAGE / part))
+        for file in service_files(set_name, root):
+            content = (root / PACKAGE / file).read_bytes()
+            sum_.update(f"{file}\0{len(content)}\0".encode())
+            sum_.update(content)
     return sum_.hexdigest()
 
 
@@ -56,13 +76,3 @@ def model_ref(name: str, model: Model) -> ArtifactRef:
     """Return the reference to a model of the environment."""
     return ArtifactRef(kind="model", name=name, digest=model_digest(model))
 
-
-def _tree(folder: Path) -> bytes:
-    sum_ = hashlib.sha256()
-    for file in [folder] if folder.is_file() else sorted(folder.rglob("*")):
-        if "__pycache__" in file.parts or not file.is_file():
-            continue
-        content = file.read_bytes()
-        sum_.update(f"{file.relative_to(folder.parent)}\0{len(content)}\0".encode())
-        sum_.update(content)
-    return sum_.digest()

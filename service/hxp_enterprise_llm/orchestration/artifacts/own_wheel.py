@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hxp_enterprise_llm.core.exceptions import CitadelError
-from hxp_enterprise_llm.orchestration.artifacts.digests import PACKAGE, SERVICE_PARTS
+from hxp_enterprise_llm.orchestration.artifacts.digests import PACKAGE, SERVICE_PARTS, service_files
 from hxp_enterprise_llm.orchestration.artifacts.sets import fitness
 from hxp_enterprise_llm.orchestration.artifacts.store import Store
 from hxp_enterprise_llm.utilities.process import own, run
@@ -73,12 +73,10 @@ def _sources(root: Path, folder: str, service: str) -> Path:
     (copy / PACKAGE).mkdir(parents=True)
     for file in ("pyproject.toml", "README.md"):
         shutil.copy2(root / file, copy / file)
-    for part in SERVICE_PARTS[service]:
-        source, target = root / PACKAGE / part, copy / PACKAGE / part
-        if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy2(source, target)
+    for part in service_files(service, root):
+        target = copy / PACKAGE / part
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(root / PACKAGE / part, target)
     return copy
 
 
