@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from pydantic import Field
 
@@ -21,7 +21,7 @@ from hxp_enterprise_llm.configuration.secrets.keyring import Clock, utc_now
 from hxp_enterprise_llm.configuration.secrets.secret import Secret
 from hxp_enterprise_llm.configuration.security.access import Access, AccessRules, Do
 from hxp_enterprise_llm.configuration.security.accounts import Account, Accounts, MemoryAccounts
-from hxp_enterprise_llm.configuration.security.anomalies import Anomaly
+from hxp_enterprise_llm.configuration.security.anomalies import Anomaly, Kind
 from hxp_enterprise_llm.configuration.security.attempts import Attempts, AttemptStore
 from hxp_enterprise_llm.configuration.security.compliance import Facts, Report, assess
 from hxp_enterprise_llm.configuration.security.errors import (
@@ -154,6 +154,9 @@ class ConfigurationSecurity(BaseInfrastructureService[SecurityConfig]):
         resources.callback(self._watch.begin())
         resources.callback(self.refusals.flush, whole=True)
         self.checks.add(Check("audit", self._audit_writable))
+        for kind in Kind:
+            # A series that begins with its first finding would show no increase.
+            self._counter(kind)
         await self._check_chain(learn=True)
         self.background.keep("sweep", self._repeated(lambda: self.config.sweep_every, self._sweep))
         self.background.keep("watch", self._repeated(lambda: self.config.watch_every, self._judge))
@@ -343,14 +346,17 @@ class ConfigurationSecurity(BaseInfrastructureService[SecurityConfig]):
         await asyncio.to_thread(self.refusals.flush)
         for found in self._watch.judged():
             self._found[found.kind.value] += 1
-            counter = self.metrics.counter(ANOMALIES, "Unusual access, by kind.", ("kind",))
-            counter.labels(found.kind.value).inc()
+            self._counter(found.kind).inc()
             self.log.warning(
                 "unusual-access", kind=found.kind.value, actor=found.actor, text=found.text
             )
             self.audit.append(found.event(), durable=True)
             for observer in tuple(self._on_anomaly):
                 observer(found)
+
+    def _counter(self, kind: Kind) -> Any:
+        counter = self.metrics.counter(ANOMALIES, "Unusual access, by kind.", ("kind",))
+        return counter.labels(kind.value)
 
     async def _tidy(self) -> None:
         while True:

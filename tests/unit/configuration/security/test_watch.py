@@ -98,6 +98,8 @@ async def test_unusual_access_is_an_event_a_log_line_and_a_count(
     assert events[1].resource == "actors:ada"
     exposed = security.metrics.expose().decode()
     assert 'citadel_security_anomalies_total{kind="refusals"} 1.0' in exposed
+    # A series that begins with its first finding would show an alert no increase.
+    assert 'citadel_security_anomalies_total{kind="burst"} 0.0' in exposed
     assert "unusual-access" in caplog.text
     stop()
     report = await security.compliance()
@@ -197,7 +199,10 @@ async def test_compliance_takes_what_the_service_knows_itself(
     assert outcomes["S104"] is Outcome.FAIL, "the tests' passwords are cheap"
     assert outcomes["S401"] is Outcome.UNKNOWN
     assert not report.compliant
-    audit.path.write_text(audit.path.read_text().replace("configuration", "konfiguration"))
+    # The log is of the day before yesterday: it is rotated away meanwhile.
+    await until(lambda: list(audit.path.parent.glob("audit-*.jsonl")))
+    (segment,) = audit.path.parent.glob("audit-*.jsonl")
+    segment.write_text(segment.read_text().replace("configuration", "konfiguration"))
     broken = await security.compliance()
     assert next(one for one in broken.findings if one.id == "S301").outcome is Outcome.FAIL
 
