@@ -18,9 +18,10 @@ import config_sample as sample
 import config_secrets
 import config_service
 from commands import BARE, tool
+from config_peers import BARE as PLAIN
 from figures import CHECKOUT, RESULTS, Figure, at_least, at_most, save, seconds
 
-PEERS = ("pydantic-settings", "dynaconf", "hydra")
+PEERS = ("pydantic-settings", PLAIN, "dynaconf", "hydra")
 _PEERS_HOME = RESULTS / "peers"
 _RUNS = 40
 _CHANGES = 9

@@ -17,6 +17,7 @@ import config_sample as sample
 
 WITNESS = ("section_00", "key_00")
 """A key that all four files say."""
+BARE = "bare PyYAML in C and pydantic"
 Load = Callable[[], Any]
 
 
@@ -35,6 +36,23 @@ def pydantic_settings(folder: Path) -> Load:
 
     model = sample.model(Base)
     return lambda: getattr(getattr(model(), WITNESS[0]), WITNESS[1])
+
+
+def bare(folder: Path) -> Load:
+    """PyYAML's C loader, maps merged deep, and a pydantic model: as little as it can be."""
+    import yaml
+
+    model = sample.model()
+
+    def load() -> Any:
+        merged: dict[str, Any] = {}
+        for name in sample.FILES:
+            document = yaml.load((folder / name).read_text(), yaml.CSafeLoader)
+            for section, keys in document.items():
+                merged.setdefault(section, {}).update(keys)
+        return getattr(getattr(model.model_validate(merged), WITNESS[0]), WITNESS[1])
+
+    return load
 
 
 def dynaconf(folder: Path) -> Load:
@@ -82,6 +100,7 @@ def hydra(folder: Path) -> Load:
 
 PEERS: dict[str, Callable[[Path], Load]] = {
     "pydantic-settings": pydantic_settings,
+    BARE: bare,
     "dynaconf": dynaconf,
     "hydra": hydra,
 }
