@@ -21,8 +21,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--config", type=Path, required=True, help="path of configuration.yaml")
     parser.add_argument("--check", action="store_true", help="only validate the file")
     parser.add_argument("--open", type=Path, help="write what a sealed backup holds to stdout")
+    parser.add_argument("--restore", type=Path, help="put a backup back into the store")
     given = parser.parse_args(arguments)
     try:
+        if given.restore is not None:
+            return restore(given.config, given.restore)
         if given.open is not None:
             return open_sealed(given.config, given.open)
         return serve(given.config, check=given.check)
@@ -70,6 +73,31 @@ def open_sealed(config: Path, backup: Path) -> int:
             next_step="Give the configuration that the backup was made with.",
         )
     sys.stdout.buffer.write(open_backup(keys, settings.environment, backup))
+    return 0
+
+
+def restore(config: Path, backup: Path) -> int:
+    """Put the revisions of a backup that are missing back into the store, and say how many.
+
+    Raises:
+        CitadelError: The file or the backup is not valid, or a credential is missing.
+    """
+    from hxp_enterprise_llm.configuration.service import config as configured
+    from hxp_enterprise_llm.configuration.service.restoring import Restorer
+
+    async def restored() -> str:
+        settings = await configured.load(config)
+        restorer = Restorer(
+            settings.environment,
+            configured.backend_of(settings),
+            Path(settings.state),
+            configured.signer_of(settings),
+            configured.sealing_of(settings),
+        )
+        done = await restorer.restore(backup)
+        return f"document {done.key} · restored {done.number} · newest {done.newest}\n"
+
+    sys.stdout.write(asyncio.run(restored()))
     return 0
 
 
