@@ -13,7 +13,8 @@ from hxp_enterprise_llm.orchestration.artifacts.digests import SERVICE_PARTS
 IMPORTED = """
 import asyncio, sys
 from pathlib import Path
-from hxp_enterprise_llm.configuration.service import __main__, process, shared, server, backups, restoring
+from hxp_enterprise_llm.configuration.service import __main__, process, shared, server
+from hxp_enterprise_llm.configuration.service import backups, restoring
 from hxp_enterprise_llm.configuration.service.document import ServedDocument
 from hxp_enterprise_llm.configuration.service.kinds import DocumentKey, kinds
 from hxp_enterprise_llm.configuration.revisions import MemoryShelf
