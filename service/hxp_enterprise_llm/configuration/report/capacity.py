@@ -8,6 +8,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hxp_enterprise_llm.configuration.report.form import Item, Level, Section
+from hxp_enterprise_llm.configuration.report.sizes import (
+    CONNECTIONS_POSTGRES,
+    CONNECTIONS_REDIS,
+    CPUS,
+    KV_CACHE,
+    MEMORY,
+    WORKERS,
+    Size,
+)
 from hxp_enterprise_llm.core.exceptions import CitadelError, RefusedError
 from hxp_enterprise_llm.schemas.environment import Environment
 
@@ -19,6 +28,9 @@ WINDOW = "24h"
 _NEAR = 0.8
 _FULL = 0.9
 _IDLE = 0.3
+_IDLE_FIX = "Give what is not needed to another host."
+_WEEK = 7 * 86_400
+"""How far trends are drawn on: a line of least squares through the window (`predict_linear`)."""
 _FILES = 'fstype!~"tmpfs|ramfs|squashfs|iso9660",mountpoint!~"/etc/.+"'
 
 
@@ -37,6 +49,7 @@ class Measure:
         worse: On which side of the limit it is bad.
         idle: Below this there is more than is needed; None where that says nothing.
         level: Of an item beyond the limit.
+        size: What the key says, where more of it means proportionally more room.
     """
 
     title: str
@@ -49,6 +62,7 @@ class Measure:
     worse: Literal["above", "below"] = "above"
     idle: float | None = None
     level: Level = Level.RISK
+    size: Size | None = None
 
     def shown(self, value: float) -> str:
         """Return a value with its unit."""
@@ -67,6 +81,7 @@ MEASURES = (
         "models.{subject}.engine.kv_cache_memory_bytes",
         lambda _: _FULL,
         "Give the model more KV cache, a smaller max_model_len, or another replica.",
+        size=KV_CACHE,
     ),
     Measure(
         "requests that wait for an engine, mean",
@@ -87,6 +102,16 @@ MEASURES = (
         unit="1/s",
     ),
     Measure(
+        "requests a second of a gateway in a week, by their trend",
+        f"max by (host) (predict_linear(host:citadel_gateway_requests:rate5m[WINDOW], {_WEEK}))",
+        "host",
+        "performance_targets.api_gateway.target_throughput_rps",
+        lambda e: e.performance_targets.api_gateway.target_throughput_rps,
+        "Add a host with role gateway within the week.",
+        unit="1/s",
+        level=Level.ADVICE,
+    ),
+    Measure(
         "requests in flight of a worker, at most",
         "max by (host) (max_over_time(citadel_gateway_requests_in_flight[WINDOW]))",
         "host",
@@ -94,6 +119,7 @@ MEASURES = (
         lambda e: _NEAR * e.infrastructure_services.api_gateway.max_connections,
         "Give the gateway more workers.",
         unit="",
+        size=WORKERS,
     ),
     Measure(
         "memory of a host in use, at most",
@@ -104,6 +130,7 @@ MEASURES = (
         lambda _: _FULL,
         "Give the host more memory.",
         idle=_IDLE,
+        size=MEMORY,
     ),
     Measure(
         "processors of a host in use, 95th percentile",
@@ -114,6 +141,7 @@ MEASURES = (
         lambda _: _FULL,
         "Give the host more processors, or spread its roles.",
         level=Level.ADVICE,
+        size=CPUS,
     ),
     Measure(
         "fullest disk of a host",
@@ -125,6 +153,16 @@ MEASURES = (
         "Make room, or keep samples for fewer days.",
     ),
     Measure(
+        "fullest disk of a host in a week, by its trend",
+        f"max by (host) (1 - predict_linear(node_filesystem_avail_bytes{{{_FILES}}}[WINDOW],"
+        f" {_WEEK}) / node_filesystem_size_bytes{{{_FILES}}})",
+        "host",
+        "integration_services.metrics.retention_days",
+        lambda _: 1.0,
+        "Make room, or keep samples for fewer days, before it is full.",
+        level=Level.ADVICE,
+    ),
+    Measure(
         "connections of PostgreSQL in use, at most",
         "max by (host) (max_over_time((sum by (host) (pg_stat_activity_count)"
         " / max by (host) (pg_settings_max_connections))[WINDOW:5m]))",
@@ -132,6 +170,7 @@ MEASURES = (
         "integration_services.database.max_connections",
         lambda _: _NEAR,
         "Raise max_connections, and see who holds connections.",
+        size=CONNECTIONS_POSTGRES,
     ),
     Measure(
         "connections of Redis in use, at most",
@@ -141,6 +180,7 @@ MEASURES = (
         "integration_services.cache.max_connections",
         lambda _: _NEAR,
         "Raise max_connections.",
+        size=CONNECTIONS_REDIS,
     ),
     Measure(
         "reads of Redis that find their key",
@@ -220,15 +260,21 @@ def _items(
     environment: Environment, measure: Measure, subject: str, value: float
 ) -> tuple[Item, ...]:
     key, limit = measure.key.format(subject=subject), measure.limit(environment)
+    seen = f"{measure.title}, {subject}: {measure.shown(value)}"
     if measure.beyond(value, limit):
-        message = (
-            f"{measure.title}, {subject}: {measure.shown(value)}; {_limit(measure, environment)}."
-        )
-        return (Item(measure.level, key, message, measure.fix),)
+        fix = measure.fix + _sized(environment, measure, subject, value / limit)
+        return (Item(measure.level, key, f"{seen}; {_limit(measure, environment)}.", fix),)
     if measure.idle is not None and value < measure.idle:
-        message = f"{measure.title}, {subject}: {measure.shown(value)}; less would do."
-        return (Item(Level.NOTE, key, message, "Give what is not needed to another host."),)
+        # Half of what is allowed: a share that is measured has its own ups and downs.
+        fix = _IDLE_FIX + _sized(environment, measure, subject, 2 * value / limit)
+        return (Item(Level.NOTE, key, f"{seen}; less would do.", fix),)
     return ()
+
+
+def _sized(environment: Environment, measure: Measure, subject: str, factor: float) -> str:
+    """Return the value of the key that would bring the measure to its limit, as a sentence."""
+    size = measure.size.scaled(environment, subject, factor) if measure.size is not None else ""
+    return f" By this measure {size} would do." if size else ""
 
 
 def _limit(measure: Measure, environment: Environment) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hxp_enterprise_llm.configuration.diagnostics import KeyPath, dotted
@@ -17,8 +17,8 @@ from hxp_enterprise_llm.schemas.environment import Environment
 UNREAD = "C390"
 """The rule that warns of settings that nothing reads in this version."""
 _SCHEMA: KeyPath = ("schema",)
-# Section → the role whose hosts read it.
-READERS = {
+# Section → the role whose hosts read it; None for what is read without a role. The nearest counts.
+READERS: Mapping[str, str | None] = {
     "listeners.gateway": "gateway",
     "listeners.gateway_metrics": "gateway",
     "listeners.configuration": "configuration",
@@ -32,9 +32,13 @@ READERS = {
     "listeners.postgres_exporter": "exporters",
     "listeners.redis_exporter": "exporters",
     "infrastructure_services.api_gateway": "gateway",
-    "infrastructure_services.configuration.hot_reload": "configuration",
-    "infrastructure_services.configuration.key": "configuration",
-    "infrastructure_services.configuration.signing_key": "configuration",
+    "infrastructure_services.configuration": "configuration",
+    "infrastructure_services.configuration.config_path": None,
+    "infrastructure_services.configuration.environment": None,
+    "infrastructure_services.configuration.validation_enabled": None,
+    "infrastructure_services.configuration.secret_management": None,
+    "infrastructure_services.configuration.backup_enabled": None,
+    "infrastructure_services.storage": None,
     "infrastructure_services.monitoring.prometheus_port": "prometheus",
     "infrastructure_services.monitoring.metrics_collection_interval": "prometheus",
     "infrastructure_services.monitoring.alerting_enabled": "prometheus",
@@ -43,6 +47,14 @@ READERS = {
     "integration_services.database": "postgres",
     "integration_services.cache": "redis",
     "integration_services.metrics": "prometheus",
+    "listeners.node_exporter": None,
+    "schema": None,
+    "provider": None,
+    "state": None,
+    "hosts": None,
+    "service_network": None,
+    "performance_targets": None,
+    "waivers": None,
     "engine": "vllm",
     "models": "vllm",
 }

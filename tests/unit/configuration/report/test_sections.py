@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, get_args
 import pytest
 
 from hxp_enterprise_llm.configuration.audit import AuditEvent, AuditLog
+from hxp_enterprise_llm.configuration.effects import leaves
 from hxp_enterprise_llm.configuration.fields import field_at
 from hxp_enterprise_llm.configuration.loader import LoadedEnvironment, load
 from hxp_enterprise_llm.configuration.report.advice import practices, recommendations
@@ -28,6 +30,7 @@ from hxp_enterprise_llm.configuration.report.trends import trends
 from hxp_enterprise_llm.configuration.revisions.base import Revision
 from hxp_enterprise_llm.configuration.revisions.memory import MemoryShelf
 from hxp_enterprise_llm.configuration.revisions.store import Revisions
+from hxp_enterprise_llm.configuration.rules.effects import WITHOUT_EFFECT
 from hxp_enterprise_llm.configuration.secrets.secret import Secret
 from hxp_enterprise_llm.configuration.secrets.store import SealedStore
 from hxp_enterprise_llm.core.exceptions import RefusedError, UnreachableError
@@ -83,7 +86,21 @@ def test_the_analysis_counts_what_was_written_and_names_the_files(environment: W
 def test_every_reader_is_a_role_and_reads_a_key_that_exists() -> None:
     for name, role in READERS.items():
         assert field_at(Environment, tuple(name.split("."))) is not None, name
-        assert role in get_args(RoleName)
+        assert role is None or role in get_args(RoleName)
+
+
+@pytest.mark.feature("CU-02")
+def test_of_every_key_it_is_known_who_reads_it() -> None:
+    unknown = [
+        path
+        for path, _ in leaves(Environment)
+        if path not in WITHOUT_EFFECT
+        and path[:2] != ("integration_services", "vector_database")
+        and not any(
+            ".".join(map(str, path[:length])) in READERS for length in range(1, len(path) + 1)
+        )
+    ]
+    assert unknown == []
 
 
 @pytest.mark.feature("CU-02")
@@ -92,7 +109,9 @@ def test_keys_of_roles_that_no_host_carries_are_unused(environment: Write) -> No
         "integration_services:\n"
         "  database: {max_connections: 90}\n"
         "  vector_database: {timeout: 20s}\n"
-        "infrastructure_services: {api_gateway: {timeout: 200s}}\n"
+        "infrastructure_services:\n"
+        "  api_gateway: {timeout: 200s}\n"
+        "  configuration: {hot_reload: false, backup_enabled: true}\n"
     )
     loaded = environment(text)
     section = unused(loaded)
@@ -100,6 +119,9 @@ def test_keys_of_roles_that_no_host_carries_are_unused(environment: Write) -> No
         "integration_services.database.max_connections": "nothing reads it: it is for role "
         "postgres, which no host carries.",
         "integration_services.vector_database": "this setting has no effect in this version.",
+        # Revisions are kept without the service too.
+        "infrastructure_services.configuration.hot_reload": "nothing reads it: it is for role "
+        "configuration, which no host carries.",
     }
     (item,) = (item for item in section.items if item.path.endswith("max_connections"))
     assert item.source == "a.yaml:6"
@@ -262,6 +284,84 @@ def test_capacity_hints_come_from_measured_figures_and_their_limits(environment:
     assert "requests that wait for an engine, mean" in measures
     # NaN is no figure.
     assert not any("processors" in measure for measure in measures)
+
+
+@pytest.mark.feature("CU-03")
+@pytest.mark.parametrize(
+    ("word", "value", "text", "path", "fix"),
+    [
+        (
+            "MemAvailable", 0.99, "", "hosts.llm-1.memory",
+            "Give the host more memory. By this measure 18GiB would do.",
+        ),
+        (
+            "MemAvailable", 0.05, "", "hosts.llm-1.memory",
+            "Give what is not needed to another host. By this measure 2GiB would do.",
+        ),
+        (
+            "cpu_seconds", 0.95, "", "hosts.llm-1.cpus",
+            # Nobody wrote how many processors it has.
+            "Give the host more processors, or spread its roles.",
+        ),
+        (
+            "kv_cache", 0.99, MODEL % ("0" * 64), "models.tiny.engine.kv_cache_memory_bytes",
+            (
+                "Give the model more KV cache, a smaller max_model_len, or another replica. "
+                "By this measure 71M would do."
+            ),
+        ),
+        (
+            "in_flight", 1000, "", "infrastructure_services.api_gateway.workers",
+            "Give the gateway more workers. By this measure 5 would do.",
+        ),
+        (
+            "pg_stat", 1.0, "", "integration_services.database.max_connections",
+            "Raise max_connections, and see who holds connections. By this measure 125 would do.",
+        ),
+        (
+            "redis_connected", 0.9, "", "integration_services.cache.max_connections",
+            "Raise max_connections. By this measure 57 would do.",
+        ),
+    ],
+)  # fmt: skip
+def test_a_hint_says_which_value_the_measured_figures_ask_for(
+    environment: Write, word: str, value: float, text: str, path: str, fix: str
+) -> None:
+    section = capacity(environment(text).environment, measured(**{word: value}))
+    (item,) = section.items
+    assert (item.path, item.fix) == (path, fix)
+
+
+@pytest.mark.feature("CU-03", "CU-05")
+def test_a_line_through_the_measured_window_warns_before_a_limit_is_reached(
+    environment: Write,
+) -> None:
+    asked: list[str] = []
+
+    def query(text: str) -> list[tuple[dict[str, str], float]]:
+        asked.append(text)
+        if "predict_linear" not in text:
+            return []
+        return [({"host": "llm-1"}, 1.2 if "filesystem" in text else 1100.0)]
+
+    found = shown(capacity(environment().environment, query, "7d"))
+    assert found == {
+        "integration_services.metrics.retention_days": "fullest disk of a host in a week, by its "
+        "trend, llm-1: 120 %; at most 100 %.",
+        "performance_targets.api_gateway.target_throughput_rps": "requests a second of a gateway "
+        "in a week, by their trend, llm-1: 1100 1/s; at most 1000 1/s.",
+    }
+    # Least squares over the window, drawn on for seven days.
+    lines = [text for text in asked if "predict_linear" in text]
+    assert all(re.search(r"predict_linear\([^\[]+\[7d\], 604800\)", text) for text in lines)
+
+
+def test_a_host_that_is_gone_from_the_file_has_no_size(environment: Write) -> None:
+    def query(text: str) -> list[tuple[dict[str, str], float]]:
+        return [({"host": "gone-1"}, 0.99)] if "MemAvailable" in text else []
+
+    (item,) = capacity(environment().environment, query).items
+    assert item.fix == "Give the host more memory."
 
 
 @pytest.mark.feature("CU-03")
