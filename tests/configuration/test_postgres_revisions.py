@@ -7,10 +7,14 @@ import asyncio
 import asyncpg
 import pytest
 from tests.unit.configuration.revisions.contract import Overwrite, RevisionContract
+from tests.unit.configuration.sample import Sample
 
 from hxp_enterprise_llm.configuration.database import Database, DatabaseAwayError
+from hxp_enterprise_llm.configuration.manager import ConfigurationManager
+from hxp_enterprise_llm.configuration.phases import Phase, ReloadError
 from hxp_enterprise_llm.configuration.revisions import PostgresShelf, Revisions, Shelf
 from hxp_enterprise_llm.configuration.revisions.postgres import TABLE
+from hxp_enterprise_llm.configuration.sources.memory import MemorySource
 from hxp_enterprise_llm.testing.postgres import PostgresServer
 
 pytestmark = pytest.mark.feature("CL-06", "CM-02", "CH-03")
@@ -59,3 +63,29 @@ async def test_a_database_that_is_away_is_told_without_its_password(
         with pytest.raises(DatabaseAwayError, match="table configuration_revisions of a") as found:
             await asked
         assert "canary" not in str(found.value)
+
+
+async def test_while_the_store_is_away_nothing_is_applied_and_the_old_serves(
+    postgres: PostgresServer,
+) -> None:
+    source = MemorySource("file", {"level": 1})
+    store = Revisions(PostgresShelf(Database(postgres.dsn, postgres.password, timeout=1.0), "a"))
+    manager = ConfigurationManager(Sample, [source], store=store)
+    before = await manager.load()
+    await postgres.stop()
+    source.update({"level": 2})
+    with pytest.raises(ReloadError) as caught:
+        await manager.reload(reason="to 2", actor="ann")
+    assert caught.value.phase is Phase.RECORD
+    assert isinstance(caught.value.cause, DatabaseAwayError)
+    assert manager.snapshot is before
+    assert not manager.health().ok
+    # A start without the store serves the sources, and stores them once it is back.
+    again = ConfigurationManager(Sample, [source], store=store)
+    assert (await again.load()).config.level == 2
+    await postgres.start()
+    await again.noticed("poll")
+    assert again.health().ok
+    newest = await store.latest()
+    assert newest is not None
+    assert (newest.number, newest.document["level"]) == (2, 2)

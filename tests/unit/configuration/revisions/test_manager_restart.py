@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -316,3 +317,19 @@ async def test_a_store_that_comes_back_empty_takes_what_serves(
     await again.noticed("poll")
     assert again.health().ok
     assert sorted(shelf.records) == [1]
+
+
+async def test_a_wall_clock_that_jumps_changes_no_order(source: MemorySource, shelf: Shelf) -> None:
+    years = iter((2026, 1999, 2038, 1970, 2026))
+    store = Revisions(shelf, now=lambda: datetime(next(years), 1, 1, tzinfo=UTC))
+    manager = ConfigurationManager(Sample, [source], store=store)
+    for level in (1, 2, 3):
+        source.update({"level": level})
+        await manager.reload(reason=f"to {level}", actor="ann")
+    await manager.rollback(1, reason="back", actor="ann")
+    found = await store.history()
+    assert [(item.number, item.made_at.year) for item in found] == [
+        (4, 1970), (3, 2038), (2, 1999), (1, 2026),
+    ]  # fmt: skip
+    await store.verify()
+    assert (await managed(source, shelf).load()).config.level == 1

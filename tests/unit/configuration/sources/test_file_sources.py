@@ -155,6 +155,7 @@ def test_every_secret_of_an_environment_can_be_a_credential() -> None:
         ("infrastructure_services", "monitoring", "alert_webhook_token"),
         ("infrastructure_services", "configuration", "key"),
         ("infrastructure_services", "configuration", "signing_key"),
+        ("infrastructure_services", "configuration", "audit_key"),
         ("integration_services", "database", "password"),
         ("integration_services", "cache", "password"),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 
@@ -123,3 +124,15 @@ def test_whatever_a_parser_trips_over_is_a_finding(
     assert (problem.code, problem.place.line) == ("C001", 1)
     assert "KeyError" in problem.message
     assert "hunter2" not in str(problem)
+
+
+@pytest.mark.parametrize("name", ["half.json", "half.json.gz"])
+def test_each_beginning_of_a_file_that_has_an_end_is_refused(tmp_path: Path, name: str) -> None:
+    whole = b'{"level": 12, "hosts": {"a": {"memory": "1GiB", "roles": ["x", "y"]}}}'
+    content = gzip.compress(whole, mtime=0) if name.endswith(".gz") else whole
+    path = tmp_path / name
+    path.write_bytes(content)
+    assert not read_document(path).problems
+    for length in range(len(content)):
+        path.write_bytes(content[:length])
+        assert [item.code for item in read_document(path).problems] == ["C001"], length
