@@ -156,6 +156,11 @@ class ConfigurationServiceConfig(WrittenModel):
     backup: Annotated[RevisionBackup | None, Effect.RESTART] = Field(
         default=None, description="Backups of revisions; absent: none."
     )
+    secrets: Annotated[AbsolutePath | None, Effect.RESTART] = Field(
+        default=None,
+        description="State folder of the environment, whose sealed secrets' ages are shown as "
+        "metrics; absent: none are.",
+    )
     limits: Annotated[ServiceLimits, Effect.RESTART] = Field(
         default=ServiceLimits(), description="What a server takes in at most."
     )

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from hxp_enterprise_llm.configuration.audit import AuditError, AuditEvent, AuditLog
 from hxp_enterprise_llm.configuration.secrets.access import Access, Verb, denied
-from hxp_enterprise_llm.configuration.secrets.backends.base import Backend, Keyed, SecretInfo
+from hxp_enterprise_llm.configuration.secrets.backends.base import Backend, SecretInfo
 from hxp_enterprise_llm.configuration.secrets.backup import Contents, Saved, pack, unpack
 from hxp_enterprise_llm.configuration.secrets.cache import Cached, SecretCache
 from hxp_enterprise_llm.configuration.secrets.errors import (
@@ -29,7 +29,7 @@ from hxp_enterprise_llm.configuration.secrets.restore import (
     put_back,
     refuse_foreign,
 )
-from hxp_enterprise_llm.configuration.secrets.rotation import Ages, Due, Kind, age_of, ages
+from hxp_enterprise_llm.configuration.secrets.rotation import Ages, Due, age_of, aged, ages
 from hxp_enterprise_llm.configuration.secrets.rules import MadeBy, RotationRule
 from hxp_enterprise_llm.configuration.secrets.secret import Secret
 from hxp_enterprise_llm.configuration.secrets.values import new_value
@@ -176,11 +176,9 @@ class SecretManager:
         """
         now, every = self._clock(), self.policy.rotate_every
         found = Ages()
-        for scheme, backend in self._backends.items():
+        for backend in self._backends.values():
             if backend.writable and not backend.remote:
-                found += await ages(scheme, backend.list(), every, now)
-            for key in backend.keys() if isinstance(backend, Keyed) else ():
-                found += age_of(key.path, key, every, now, Kind.KEY)
+                found += await aged(backend, every, now)
         for address in dict.fromkeys(addresses):
             found += await self._looked(address, now)
         self.metrics.ages.show(found, now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -83,7 +84,6 @@ class SecretMetrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
-        self.ages = AgeSeries(self.registry)
         self.rotations = Counter(
             "citadel_secret_rotations_total",
             "Secrets that got a new value.",
@@ -101,6 +101,11 @@ class SecretMetrics:
             ("backend",),
             registry=self.registry,
         )
+
+    @cached_property
+    def ages(self) -> AgeSeries:
+        """Series of ages, from the first look on: without one there is nothing to show."""
+        return AgeSeries(self.registry)
 
     def told(self, backend: str) -> Told:
         """Return what takes the outcomes of a backend's lease watcher."""

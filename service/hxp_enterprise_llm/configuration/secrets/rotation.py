@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
-from hxp_enterprise_llm.configuration.secrets.backends.base import SecretInfo
+from hxp_enterprise_llm.configuration.secrets.backends.base import Backend, Keyed, SecretInfo
 from hxp_enterprise_llm.configuration.secrets.rules import RotationRule
 from hxp_enterprise_llm.core.exceptions import CitadelError
 
@@ -96,6 +96,14 @@ def age_of(
     return Ages(due, age)
 
 
+async def aged(backend: Backend, every: timedelta, now: datetime) -> Ages:
+    """Return what is due of all secrets of a backend, and of its keys if it has some."""
+    found = await ages(backend.scheme, backend.list(), every, now)
+    for key in backend.keys() if isinstance(backend, Keyed) else ():
+        found += age_of(key.path, key, every, now, Kind.KEY)
+    return found
+
+
 class Looks(Protocol):
     """What knows the due list and keeps its metric."""
 
@@ -108,7 +116,7 @@ async def keep_counted(
     *,
     addresses: Iterable[str] = (),
     every: float = 3600.0,
-    told: Callable[[Exception], None] = lambda _error: None,
+    told: Callable[[Exception | None], None] = lambda _error: None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> None:
     """Keep the metric of what is due fresh until cancelled, for services.
@@ -117,7 +125,7 @@ async def keep_counted(
         manager: The secret manager.
         addresses: What to look at beside the secrets of its local backends.
         every: Seconds between two looks.
-        told: Takes an error; the next look is taken all the same.
+        told: Takes None after a look, or its error; the next look is taken all the same.
         sleep: Waits.
     """
     watched = tuple(addresses)
@@ -126,4 +134,6 @@ async def keep_counted(
             await manager.look(watched)
         except (CitadelError, OSError) as error:
             told(error)
+        else:
+            told(None)
         await sleep(every)

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Unpack
 from hxp_enterprise_llm.configuration.diff import changes
 from hxp_enterprise_llm.configuration.revisions import Revision
 from hxp_enterprise_llm.configuration.secrets.envelope import Keys as EnvelopeKeys
+from hxp_enterprise_llm.configuration.secrets.rotation import keep_counted
 from hxp_enterprise_llm.configuration.secrets.secret import Secret
+from hxp_enterprise_llm.configuration.secrets.watching import AgeWatch
 from hxp_enterprise_llm.configuration.security.audit_keys import keyed_log
 from hxp_enterprise_llm.configuration.security.retention import Retention
 from hxp_enterprise_llm.configuration.security.service import (
@@ -248,6 +250,19 @@ class ConfigurationService(BaseInfrastructureService[ConfigurationServiceConfig]
             seal = partial(seal_backup, self._sealing, self.config.environment)
             backups = Backups(self.config.backup, documents, seal, self._now)
             self.background.keep("backup", backups.run)
+        if self.config.secrets is not None:
+            self._show_ages(Path(self.config.secrets))
+
+    def _show_ages(self, folder: Path) -> None:
+        watch = AgeWatch(folder, self.metrics.registry, clock=self._now)
+
+        def told(error: Exception | None) -> None:
+            if error is None:
+                self.recover("secret ages")
+            else:
+                self.degrade("secret ages", self.faults.report(error, "look at secrets").message)
+
+        self.background.keep("secret ages", partial(keep_counted, watch, told=told))
 
     async def _follow(self, documents: Documents) -> None:
         while True:

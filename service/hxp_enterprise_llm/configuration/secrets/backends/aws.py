@@ -26,7 +26,7 @@ from hxp_enterprise_llm.configuration.secrets.secret import Secret
 
 _CONNECT_SECONDS = 2
 _READ_SECONDS = 5
-_DAYS = "citadel-rotate-days"
+DAYS = "citadel-rotate-days"
 _REFUSED = {"AccessDeniedException", "UnrecognizedClientException", "ExpiredTokenException"}
 T = TypeVar("T")
 
@@ -111,7 +111,7 @@ class SecretsManager:
 
     async def set_rule(self, path: str, rule: RotationRule) -> SecretInfo:  # noqa: ARG002
         """Refuse: a tag of the secret says it."""
-        raise ruled_elsewhere(self.scheme, path, f"its tag {_DAYS}")
+        raise ruled_elsewhere(self.scheme, path, f"its tag {DAYS}")
 
     async def remove(self, path: str) -> None:
         """Schedule the deletion of a whole secret; AWS keeps it for 30 days."""
@@ -210,4 +210,4 @@ def _members(path: str, text: str) -> dict[str, Any]:
 def _info(path: str, found: Mapping[str, Any]) -> SecretInfo:
     tags = {tag["Key"]: tag["Value"] for tag in found.get("Tags") or ()}
     made_at = found.get("LastChangedDate") or found.get("CreatedDate")
-    return SecretInfo(path, made_at=made_at, rule=labelled(f"aws:{path}", tags.get(_DAYS)))
+    return SecretInfo(path, made_at=made_at, rule=labelled(f"aws:{path}", tags.get(DAYS)))

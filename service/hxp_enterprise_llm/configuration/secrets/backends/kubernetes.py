@@ -35,7 +35,7 @@ _SECONDS = 5.0
 # RFC 1123: the client puts both into the request's path, where dots would lead elsewhere.
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-_DAYS = "citadel.dev/rotate-days"
+DAYS = "citadel.dev/rotate-days"
 
 
 class KubernetesSecrets:
@@ -125,7 +125,7 @@ class KubernetesSecrets:
 
     async def set_rule(self, path: str, rule: RotationRule) -> SecretInfo:  # noqa: ARG002
         """Refuse: an annotation of the secret says it."""
-        raise ruled_elsewhere(self.scheme, path, f"its annotation {_DAYS}")
+        raise ruled_elsewhere(self.scheme, path, f"its annotation {DAYS}")
 
     async def remove(self, path: str) -> None:
         """Remove one key, and the secret with its last one."""
@@ -222,7 +222,7 @@ def _misnamed(path: str) -> SecretRefusedError:
 
 def _info(path: str, found: Any) -> SecretInfo:
     meta = found.metadata
-    rule = labelled(f"kubernetes:{path}", (meta.annotations or {}).get(_DAYS))
+    rule = labelled(f"kubernetes:{path}", (meta.annotations or {}).get(DAYS))
     field = f"f:{path.partition('#')[2]}"
     times = [
         item.time
