@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import date
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import junitparser
 import pytest
+from pydantic import ValidationError
 
 from hxp_enterprise_llm import __version__
 from hxp_enterprise_llm.configuration.diagnostics import Diagnostic, Place
@@ -105,6 +108,55 @@ def test_sarif_has_what_version_2_1_0_requires(judged: Judge) -> None:
         assert physical["artifactLocation"] == {"uri": "a.yaml"}
         assert physical["region"]["startLine"] >= 1
         assert physical["region"]["startColumn"] >= 1
+
+
+EVERYTHING = GOOD + (
+    "modles: {}\nperformance_targets: {storage: {read_latency_ms: fast}}\n"
+    "waivers: [{rule: C390, path: a.b, reason: nothing of the kind, until: 2026-12-01}]\n"
+)
+
+
+@pytest.mark.feature("CV-03")
+def test_sarif_is_what_the_schema_of_oasis_allows(judged: Judge) -> None:
+    # Generated from sarif-schema-2.1.0.json; keys that it does not know are refused.
+    models: Any = import_module("pydantic_sarif.model")
+    schema = models.StaticAnalysisResultsFormatSarifVersion210JsonSchema
+    verdicts = [judged(text) for text in (GOOD, BAD, WARNED, WAIVED, EVERYTHING)]
+    verdicts.append(ConfigurationValidator().validate("/nowhere/no file.yaml"))
+    # Its suppressions are those of a draft, where `status` (3.35.3) was called `state`.
+    text = report(verdicts, Format.SARIF).replace('"status": "accepted"', '"state": "accepted"')
+    assert '"state"' in text
+    read = schema.model_validate_json(text)
+    (run,) = read.runs
+    assert run.results is not None
+    assert len(run.results) == sum(len(one.findings) + len(one.waived) for one in verdicts)
+    assert {result.ruleId for result in run.results} >= {"C001", "C003", "C006", "C206"}
+    # The schema does refuse what is wrong.
+    for path, wrong in (("level", "fatal"), ("ruleIndex", -2), ("mesage", {"text": "x"})):
+        document = json.loads(text)
+        document["runs"][0]["results"][0][path] = wrong
+        with pytest.raises(ValidationError):
+            schema.model_validate(document)
+
+
+@pytest.mark.feature("CV-03")
+def test_a_reader_of_junit_reports_counts_what_we_count(judged: Judge) -> None:
+    verdicts = [judged(text) for text in (GOOD, BAD, WARNED, WAIVED)]
+    read = junitparser.JUnitXml.fromstring(report(verdicts, Format.JUNIT).encode())
+    suites = list(read)
+    assert (read.tests, read.failures, read.errors) == (4 * len(REGISTRY), 2, 0)
+    assert [suite.failures for suite in suites] == [0, 2, 0, 0]
+    assert [suite.skipped for suite in suites] == [0, 0, 0, 1]
+    # Counted anew from the cases, not taken from what the attributes say.
+    counting: Any = read
+    counting.update_statistics()
+    assert (read.tests, read.failures, read.skipped) == (4 * len(REGISTRY), 2, 1)
+    failed = [case for case in suites[1] if case.result]
+    assert [case.name.partition(" ")[0] for case in failed] == ["C003", "C006"]
+    (result,) = failed[0].result
+    assert (result.type, result.message) == ("C003", "unknown key.")
+    (skipped,) = [case for case in suites[3] if case.result]
+    assert isinstance(skipped.result[0], junitparser.Skipped)
 
 
 def test_sarif_points_to_line_and_key(judged: Judge) -> None:

@@ -292,36 +292,3 @@ def test_the_small_mixtral_is_accepted_as_a_sample_with_the_id_of_its_warning() 
     assert "needs about 97.7 GiB of the GPU, which has 24 GiB" in warning.message
     assert "(C403)" in file.read_text()
     assert "mixtral-service" in (ROOT / "docs/reference/rules.md").read_text()
-
-
-@pytest.mark.feature("A43")
-@pytest.mark.parametrize(
-    ("tool", "ours", "where"),
-    [
-        ("black", "ruff format --check", "Makefile"),
-        ("flake8", "ruff check", "Makefile"),
-        ("isort", '"I"', "pyproject.toml"),
-        ("setup.py", "hatchling", "pyproject.toml"),
-        ("watchdog", "watchfiles", "service/hxp_enterprise_llm/configuration/watcher.py"),
-        ("bcrypt", "argon2", "service/hxp_enterprise_llm/configuration/security/passwords.py"),
-        ("Fernet", "AESGCM", "service/hxp_enterprise_llm/configuration/secrets/envelope.py"),
-        # Tokens of sessions: opaque and kept as a digest, so that they can be taken back.
-        ("PyJWT", "token_bytes", "service/hxp_enterprise_llm/configuration/security/sessions.py"),
-    ],
-)
-def test_what_a_named_tool_does_is_done_by_ours(tool: str, ours: str, where: str) -> None:
-    assert ours in (ROOT / where).read_text()
-    declared = {canonicalize_name(one.name) for one in requirements()}
-    # bcrypt reads hashes of older systems and makes none.
-    assert canonicalize_name(tool) not in declared - {"bcrypt"}
-
-
-@pytest.mark.feature("A43")
-def test_bcrypt_and_fernet_are_read_and_never_written() -> None:
-    passwords = (PACKAGE / "configuration/security/passwords.py").read_text()
-    assert "bcrypt.checkpw" in passwords
-    assert "bcrypt.hashpw" not in passwords
-    fernet = "".join(
-        path.read_text() for path in PACKAGE.rglob("*.py") if "Fernet" in path.read_text()
-    )
-    assert not re.search(r"Fernet\w*\([^)]*\)\.encrypt|generate_key", fernet)

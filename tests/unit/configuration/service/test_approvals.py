@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -73,7 +76,54 @@ def test_no_letter_of_it_can_be_changed(place: int, letter: str) -> None:
     at = place % len(text)
     changed = text[:at] + letter + text[at + 1 :]
     # The last letter of base64 has bits that mean nothing.
-    if changed == text or at in (text.index(".") - 1, len(text) - 1):
+    if changed == text or at in (text.index(".") - 1, text.rindex(".") - 1, len(text) - 1):
         return
     with pytest.raises(ApprovalRefusedError, match="not one of ours"):
         gate.check(changed, MAIN, PROPOSAL)
+
+
+@pytest.mark.feature("A43", "PK-05")
+def test_it_is_a_json_web_token_that_any_reader_of_them_takes() -> None:
+    gate, _ = approvals()
+    approval = gate.give("bob", MAIN, PROPOSAL)
+    header, claims, _ = (
+        base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+        for part in approval.approval.split(".")
+    )
+    assert json.loads(header) == {"alg": "HS256", "typ": "approval+jwt"}
+    assert json.loads(claims) == {
+        "sub": "bob",
+        "aud": "gateway/main",
+        "document": "a" * 64,
+        "base": 3,
+        "exp": approval.expires.timestamp(),
+    }
+
+
+def token(header: dict[str, str], key: bytes) -> str:
+    """Return a token of the right content, signed as a header says."""
+    claims = {"sub": "eve", "aud": str(MAIN), "document": "a" * 64, "base": 3, "exp": 2**40}
+    parts = [
+        base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=")
+        for part in (header, claims)
+    ]
+    mark = base64.urlsafe_b64encode(hmac.digest(key, b".".join(parts), "sha256")).rstrip(b"=")
+    return b".".join([*parts, mark if key else b""]).decode()
+
+
+def test_a_token_without_a_signature_or_of_another_type_is_not_ours() -> None:
+    key = hmac.digest(b"shared by all servers", b"citadel configuration approval", "sha256")
+    ours = {"alg": "HS256", "typ": "approval+jwt"}
+    assert approvals()[0].check(token(ours, key), MAIN, PROPOSAL) == "eve"
+    for text in (
+        token({**ours, "alg": "none"}, b""),
+        token({**ours, "alg": "none"}, key),
+        token(ours, b""),
+        # Signed by us for another purpose.
+        token({**ours, "typ": "JWT"}, key),
+        "",
+        "...",
+        "ä.ö.ü",
+    ):
+        with pytest.raises(ApprovalRefusedError, match="not one of ours"):
+            approvals()[0].check(text, MAIN, PROPOSAL)
