@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import doctest
 import importlib
+import json
 import re
 import tomllib
 from collections.abc import Callable, Iterator
@@ -182,12 +183,27 @@ def test_usage_examples_of_the_page_on_schemas_print_what_it_says(
 
 
 @pytest.mark.feature("KT-05")
-def test_api_documentation_and_architecture_are_pages() -> None:
+def test_api_documentation_is_of_the_library_the_commands_and_the_service() -> None:
     pages = {path.stem for path in (ROOT / "docs/reference").glob("*.md")}
     assert {"environment", "services", "rules", "roles", "command-line"} <= pages
-    assert (ROOT / "docs/concepts/README.md").is_file()
-    assert (ROOT / "docs/concepts/core.md").is_file()
-    assert (ROOT / "docs/concepts/schemas.md").is_file()
+    api = json.loads((ROOT / "docs/reference/configuration-api.json").read_text())
+    assert api["openapi"].startswith("3.1")
+    assert len(api["paths"]) > 10
+
+
+@pytest.mark.feature("KT-05")
+def test_architectural_diagrams_show_parts_that_are_there() -> None:
+    page = (ROOT / "docs/concepts/README.md").read_text()
+    (diagram,) = re.findall(r"```mermaid\n(flowchart LR\n.*?)```", page, re.DOTALL)
+    named = set(re.findall(r"\[([a-z_/.]+/[a-z_.]+)\]", diagram))
+    assert len(named) >= 5
+    for part in named:
+        assert (ROOT / part).exists() or (PACKAGE / part).exists(), part
+    # What goes along an arrow is a word of the table beside it, or a known type.
+    arrows = set(re.findall(r"-->\|([^|]+)\|", diagram))
+    assert {"Environment", "FleetOutputs", "data of roles", "bundle", "manifest"} <= arrows
+    for name in ("core", "schemas", "configuration", "secrets", "security", "versions"):
+        assert (ROOT / f"docs/concepts/{name}.md").is_file()
 
 
 @pytest.mark.feature("QB-04", "KT-05")
