@@ -25,7 +25,7 @@ from hxp_enterprise_llm.configuration.loader import load
 from hxp_enterprise_llm.core import BaseInfrastructureService, BaseIntegrationService
 from hxp_enterprise_llm.core.metrics import MetricsRegistry
 from hxp_enterprise_llm.core.service import ServiceOptions
-from hxp_enterprise_llm.orchestration.artifacts.digests import SERVICE_PARTS
+from hxp_enterprise_llm.orchestration.artifacts.digests import service_files
 from hxp_enterprise_llm.orchestration.resolvers import resolve
 from hxp_enterprise_llm.schemas.base import CitadelModel
 from hxp_enterprise_llm.schemas.environment import Environment
@@ -230,13 +230,13 @@ async def test_services_that_come_and_go_leave_no_memory() -> None:
     assert whole - half < 10_000
 
 
-def imported(module: str, seen: set[str]) -> set[str]:
-    """Return all modules of the library that come with one, which is read and not run."""
+def imported(module: str, seen: set[Path]) -> set[Path]:
+    """Return all files of the library that come with a module, which is read and not run."""
     path = ROOT / "service" / module.replace(".", "/")
     file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-    if module in seen or not file.is_file():
+    if file in seen or not file.is_file():
         return seen
-    seen.add(module)
+    seen.add(file)
     for node in ast.parse(file.read_text()).body:
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(
             "hxp_enterprise_llm"
@@ -247,13 +247,13 @@ def imported(module: str, seen: set[str]) -> set[str]:
 
 
 def test_parts_scale_independently_each_a_wheel_of_its_own() -> None:
+    package = ROOT / "service/hxp_enterprise_llm"
     for part, module in {"gateway": "server", "configuration": "service.process"}.items():
-        found = imported(f"hxp_enterprise_llm.{part}.{module}", set())
-        folders = {name.split(".")[1] for name in found if "." in name}
-        assert part in folders
-        assert folders <= set(SERVICE_PARTS[part]), part
-    assert "configuration" not in SERVICE_PARTS["gateway"]
-    assert "gateway" not in SERVICE_PARTS["configuration"]
+        shipped = {package / file for file in service_files(part, ROOT)}
+        assert imported(f"hxp_enterprise_llm.{part}.{module}", set()) <= shipped, part
+    assert not [file for file in service_files("configuration", ROOT) if file.parts[0] == "gateway"]
+    apart = {"service", "security", "secrets"}
+    assert not [file for file in service_files("gateway", ROOT) if apart & {*file.parts[1:-1]}]
 
 
 def test_parts_scale_independently_each_by_a_number_of_its_own() -> None:
