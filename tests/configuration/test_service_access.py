@@ -28,6 +28,7 @@ BODIES: dict[str, Any] = {
     "approve": {"document": GATEWAY},
     "rollback": {"number": 1, "reason": "x"},
     "report": {"running": []},
+    "set_password": {"password": "a long password of hers"},
 }
 NARROW = Role(
     name="limits-reader",
@@ -62,7 +63,7 @@ async def service(tmp_path: Path) -> AsyncIterator[ServiceUnderTest]:
 
 
 def records(service: ServiceUnderTest) -> list[tuple[str, str, str, str]]:
-    log = AuditLog(service.state / "audit.jsonl")
+    log = AuditLog(service.state / "audit.jsonl", key=own_key(service.state))
     return [
         (one.event.actor, one.event.action, one.event.resource, one.event.outcome)
         for one in log.records()
@@ -70,9 +71,14 @@ def records(service: ServiceUnderTest) -> list[tuple[str, str, str, str]]:
     ]
 
 
+def own_key(state: Path) -> bytes:
+    """Return the key that the service made for its audit log, as none was given."""
+    return bytes.fromhex((state / "audit.key").read_text())
+
+
 def test_the_walk_finds_all_routes() -> None:
-    assert len(routes()) == 14
-    assert {method for method, _, _ in routes()} == {"GET", "PUT", "POST"}
+    assert len(routes()) == 17
+    assert {method for method, _, _ in routes()} == {"GET", "PUT", "POST", "DELETE"}
 
 
 @pytest.mark.parametrize(("method", "path", "operation"), routes())
@@ -100,6 +106,37 @@ async def test_every_route_denies_whoever_has_no_key_or_no_role(
     actor, action, _, outcome = records(service)[-1]
     assert (actor, action, outcome) == ("eve", f"configuration.{operation}", "denied")
     assert (await service.ask("GET", MAIN)).headers["etag"] == '"1"'
+
+
+async def test_a_thousand_anonymous_requests_are_two_records(tmp_path: Path) -> None:
+    async with ServiceUnderTest(tmp_path) as service:
+        for number in range(200):
+            path = f"/v1/documents/gateway/guess-{number}"
+            assert (await service.ask("GET", path, by=None)).status == 401
+        assert len(records(service)) == 1
+        login = {"name": "nobody", "password": "guess"}
+        assert (await service.ask("POST", "/v1/sessions", login, by=None)).status == 401
+    log = AuditLog(tmp_path / "audit.jsonl", key=own_key(tmp_path))
+    denied = [one.event for one in log.records() if one.event.outcome == "denied"]
+    assert [(one.action, one.detail.get("count", "1")) for one in denied] == [
+        ("configuration.read_document", "1"),
+        ("session.open", "1"),
+        ("configuration.read_document", "199"),
+    ]
+    assert denied[2].detail["from"] == "127.0.0.1"
+
+
+async def test_an_actor_in_another_spelling_is_not_somebody_else(tmp_path: Path) -> None:
+    settings = known(ann=("operator", "approver"), Ann=("approver",), bob=("approver",))
+    wanted = GATEWAY | {"credential": "other"}
+    async with ServiceUnderTest(tmp_path, settings=settings) as service:
+        assert (await service.apply(GATEWAY)).status == 200
+        for by, status in (("Ann", 403), ("bob", 200)):
+            given = await service.ask("POST", MAIN + "/approvals", {"document": wanted}, by=by)
+            assert given.status == 200
+            approval = given.body["approval"]
+            applied = await service.apply(wanted, 1, by="ann", approval=approval)
+            assert applied.status == status, by
 
 
 async def test_a_reader_looks_and_changes_nothing(service: ServiceUnderTest) -> None:

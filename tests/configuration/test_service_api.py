@@ -130,11 +130,11 @@ async def test_plan_says_what_would_change_and_changes_nothing(service: ServiceU
             "path": "limits.max_body",
             "old": 16777216,
             "new": 5000,
-            "effect": "drain",
+            "effect": "live",
             "secret": False,
         }
     ]
-    assert (plan.body["number"], plan.body["effect"]) == (1, "drain")
+    assert (plan.body["number"], plan.body["effect"]) == (1, "live")
     assert not plan.body["approval_needed"]
     assert (await service.ask("GET", MAIN)).headers["etag"] == '"1"'
 
@@ -235,7 +235,7 @@ async def test_explain_says_which_revision_set_a_key_and_over_what(
     found = await service.ask("GET", MAIN + "/explain?path=limits.max_body", by="ada")
     (one,) = found.body["items"]
     assert one["value"] == 5000
-    assert one["effect"] == "drain"
+    assert one["effect"] == "live"
     assert one["description"] == "Request body; more gets 413."
     assert {name: one["set_by"][name] for name in ("number", "actor", "reason", "before")} == {
         "number": 2,

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from hxp_enterprise_llm.configuration.secrets.envelope import Keys
+from hxp_enterprise_llm.configuration.secrets.keyring import utc_now
 from hxp_enterprise_llm.configuration.secrets.secret import Secret
 from hxp_enterprise_llm.configuration.security.signing import Signer
 from hxp_enterprise_llm.configuration.service.backend import Backend, FileBackend
@@ -56,12 +59,18 @@ class ServiceUnderTest:
         backend: Where revisions lie; in that folder when not given.
         signer: Signs revisions.
         settings: More of its configuration.
+        sealing: Seals stored revisions.
+        audit_key: Of the audit log's chain; one of its own when not given.
+        now: The wall clock; the real one when not given.
     """
 
     state: Path
     backend: Backend | None = None
     signer: Signer | None = None
     settings: dict[str, Any] = field(default_factory=dict)
+    sealing: Keys | None = None
+    audit_key: bytes | None = None
+    now: Callable[[], datetime] = utc_now
 
     def __post_init__(self) -> None:
         self.config = ConfigurationServiceConfig.model_validate(
@@ -77,6 +86,9 @@ class ServiceUnderTest:
             key=KEY,
             backend=self.backend or FileBackend(self.state / "revisions"),
             signer=self.signer,
+            sealing=self.sealing,
+            audit_key=self.audit_key,
+            now=self.now,
         )
 
     @property

@@ -38,10 +38,12 @@ def keyed_log(path: Path, key: bytes | None, *, clock: Clock = utc_now) -> Audit
     """
     current = key or _own(path.with_name(OWN))
     kept = _kept(path.with_name(KEPT))
-    # A log that was begun without any key goes on with one.
-    older = tuple(one for one in (kept or (_UNKEYED,)) if one != current)
-    if kept is None or current not in kept:
-        _write(path.with_name(KEPT), (*(kept or ()), current))
+    if kept is None:
+        # A log that was begun without any key goes on with one.
+        kept = (_UNKEYED,) if path.exists() and AuditLog(path).fits() else ()
+    older = tuple(one for one in kept if one != current)
+    if current not in kept:
+        _write(path.with_name(KEPT), (*kept, current))
     log = AuditLog(path, key=current, older=older, clock=clock)
     if path.exists() and not log.fits() and _any_fits(path, older):
         drop_twins(path)

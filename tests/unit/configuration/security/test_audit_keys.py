@@ -94,6 +94,8 @@ def test_a_log_that_was_begun_without_a_key_goes_on_with_one(path: Path, clock: 
     keyed = write(path, ONE, 1, clock)
     assert whole(keyed) == 3
     assert keyed.fits()
+    # Whoever begins it anew without a key is found out: that was accepted once.
+    assert whole(write(path, TWO, 1, clock)) == 5
 
 
 def test_a_rotation_that_a_crash_cut_is_finished(path: Path, clock: Calendar) -> None:
