@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -45,17 +45,10 @@ class TtlCache(Generic[KeyT, ValueT]):
         self._values: OrderedDict[KeyT, tuple[float, ValueT]] = OrderedDict()
         self._hits = self._misses = self._evictions = 0
 
-    def __len__(self) -> int:
-        return len(self._values)
-
     @property
     def counts(self) -> CacheCounts:
         """Return hits, misses and evictions."""
         return CacheCounts(self._hits, self._misses, self._evictions)
-
-    def get(self, key: KeyT, make: Callable[[KeyT], ValueT]) -> ValueT:
-        """Return a value; `make` is asked when there is none, or it is too old."""
-        return self.get_many((key,), lambda keys: {key: make(key) for key in keys})[key]
 
     def get_many(
         self,
@@ -66,18 +59,6 @@ class TtlCache(Generic[KeyT, ValueT]):
         found, missing = self._split(keys)
         if missing:
             self._store(made := make(missing))
-            found.update(made)
-        return found
-
-    async def fetch(
-        self,
-        keys: Iterable[KeyT],
-        make: Callable[[tuple[KeyT, ...]], Awaitable[Mapping[KeyT, ValueT]]],
-    ) -> dict[KeyT, ValueT]:
-        """Do as `get_many`, with a `make` that waits for something."""
-        found, missing = self._split(keys)
-        if missing:
-            self._store(made := await make(missing))
             found.update(made)
         return found
 

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Hashable
+from typing import TypeVar
 
 import pytest
 
 from hxp_enterprise_llm.configuration.cache import CacheCounts, TtlCache
 from hxp_enterprise_llm.testing.clock import Clock
 
+KeyT = TypeVar("KeyT", bound=Hashable)
+ValueT = TypeVar("ValueT")
+
+
+def one(cache: TtlCache[KeyT, ValueT], key: KeyT, make: Callable[[KeyT], ValueT]) -> ValueT:
+    """Return one value of a cache."""
+    return cache.get_many((key,), lambda keys: {key: make(key) for key in keys})[key]
+
 
 @pytest.mark.feature("CL-04")
 def test_an_entry_lives_for_its_ttl() -> None:
     clock = Clock()
     cache: TtlCache[str, float] = TtlCache(30.0, clock=clock)
-    assert cache.get("a", lambda _: clock.now) == 1000.0
+    assert one(cache, "a", lambda _: clock.now) == 1000.0
     clock.now += 29.9
-    assert cache.get("a", lambda _: clock.now) == 1000.0
+    assert one(cache, "a", lambda _: clock.now) == 1000.0
     clock.now += 0.1
-    assert cache.get("a", lambda _: clock.now) == 1030.0
+    assert one(cache, "a", lambda _: clock.now) == 1030.0
     assert cache.counts == CacheCounts(hits=1, misses=2, evictions=0)
 
 
@@ -35,28 +45,16 @@ def test_all_that_is_missing_is_asked_for_at_once() -> None:
     assert asked == [("a", "b"), ("c",)]
 
 
-async def test_what_is_missing_may_be_waited_for() -> None:
-    cache: TtlCache[str, str] = TtlCache()
-
-    async def make(keys: tuple[str, ...]) -> dict[str, str]:
-        return {key: key.upper() for key in keys}
-
-    assert await cache.fetch(["a"], make) == {"a": "A"}
-    assert await cache.fetch(["a"], make) == {"a": "A"}
-    assert cache.counts.hit_rate == 0.5
-
-
 @pytest.mark.feature("CL-07")
 def test_the_longest_unused_goes_when_it_is_full() -> None:
     cache: TtlCache[int, int] = TtlCache(entries=3)
     for key in (1, 2, 3, 1, 4):
-        cache.get(key, lambda key: key)
-    assert len(cache) == 3
+        one(cache, key, lambda key: key)
     before = cache.counts
     for key in (1, 3, 4):
-        cache.get(key, lambda key: -key)
+        one(cache, key, lambda key: -key)
     assert cache.counts.hits == before.hits + 3
-    assert cache.get(2, lambda key: -key) == -2
+    assert one(cache, 2, lambda key: -key) == -2
     assert cache.counts.evictions == 2
 
 
@@ -67,16 +65,17 @@ def test_a_maker_that_fails_leaves_nothing_behind() -> None:
         raise ConnectionError
 
     with pytest.raises(ConnectionError):
-        cache.get("a", fail)
-    assert cache.get("a", str.upper) == "A"
+        one(cache, "a", fail)
+    assert one(cache, "a", str.upper) == "A"
 
 
 def test_clearing_forgets_values_and_keeps_counts() -> None:
     cache: TtlCache[str, str] = TtlCache()
     assert cache.counts.hit_rate == 0.0
-    cache.get("a", str.upper)
+    one(cache, "a", str.upper)
     cache.clear()
-    assert (len(cache), cache.counts.misses) == (0, 1)
+    assert one(cache, "a", str.lower) == "a"
+    assert (cache.counts.hits, cache.counts.misses) == (0, 2)
 
 
 @pytest.mark.feature("CL-04")
@@ -88,5 +87,5 @@ def test_mixed_reads_are_answered_by_the_cache_more_than_80_of_100_times() -> No
     weights = [1 / (rank + 1) for rank in range(200)]
     for key in luck.choices(range(200), weights, k=36_000):
         clock.now += 0.1
-        cache.get(key, lambda key: key)
+        one(cache, key, lambda key: key)
     assert cache.counts.hit_rate > 0.8

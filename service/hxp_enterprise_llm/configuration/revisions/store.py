@@ -23,7 +23,9 @@ from hxp_enterprise_llm.configuration.snapshot import canonical, hash_of
 
 
 class Revisions:
-    """A `RevisionStore`. The next number is whoever's writes it first; the other takes the next.
+    """Keeps applied configurations; several processes may use one shelf at the same time.
+
+    The next number is whoever's writes it first; the other takes the next.
 
     Args:
         shelf: Where the records lie.
@@ -54,6 +56,14 @@ class Revisions:
         holds: str = "",
     ) -> Revision:
         """Keep a document as the newest revision; return when it is on the disk.
+
+        Args:
+            document: Plain data, secrets as references.
+            actor: Who applied it.
+            reason: Why.
+            approver: Who approved it, for dangerous changes.
+            source: Text of the file that said so.
+            holds: Id of what a rollback holds back.
 
         Raises:
             TamperedRevisionError: The newest revision was changed; names its number.
@@ -112,6 +122,10 @@ class Revisions:
     ) -> tuple[Revision, ...]:
         """Return revisions, the newest first, each checked against the one before it.
 
+        Args:
+            limit: How many at most; all when not given.
+            before: Only those with a smaller number: for the next page.
+
         Raises:
             TamperedRevisionError: One was changed or taken out; names its number.
         """
@@ -123,6 +137,9 @@ class Revisions:
 
     async def verify(self, noted: Head | None = None) -> Head | None:
         """Check the whole chain; return its head, None of an empty store.
+
+        Args:
+            noted: A head that was noted elsewhere; it must be in the chain.
 
         Raises:
             TamperedRevisionError: One was changed, taken out or cut off; names its number.
@@ -144,6 +161,8 @@ class Revisions:
 
     async def restore(self, archive: bytes) -> int:
         """Take over the revisions of a backup that are missing here; return how many.
+
+        All are checked before the first is written; the store's own must be the backup's too.
 
         Raises:
             TamperedRevisionError: The backup was changed; names the number.
