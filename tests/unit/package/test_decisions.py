@@ -10,6 +10,8 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
@@ -37,8 +39,14 @@ from hxp_enterprise_llm.core import (
     BaseService,
     VllmService,
 )
+from hxp_enterprise_llm.core.lifecycle import State
+from hxp_enterprise_llm.core.registry import AnyService, ServiceRegistry
+from hxp_enterprise_llm.core.vllm_service import VllmConfig
+from hxp_enterprise_llm.orchestration.resolvers.vllm import resolve
 from hxp_enterprise_llm.schemas.base import CitadelModel
-from hxp_enterprise_llm.testing.factories import environment
+from hxp_enterprise_llm.schemas.roles.vllm import VllmRole
+from hxp_enterprise_llm.testing.engine import EngineDouble
+from hxp_enterprise_llm.testing.factories import context, environment
 from hxp_enterprise_llm.testing.matchers import finding
 
 ROOT = Path(__file__).parents[3]
@@ -52,6 +60,29 @@ class Limits(CitadelModel):
     """A configuration of one key."""
 
     most: int = 1
+
+
+class Door(BaseInfrastructureService[Limits]):
+    """An infrastructure service in front of the AI model service."""
+
+    def __init__(self, engine: VllmService, *, name: str) -> None:
+        super().__init__(Limits(), name=name)
+        self._engine = engine
+
+    async def on_start(self, resources: AsyncExitStack) -> None:
+        """Need nothing but the engine."""
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Return what the engine serves."""
+        return self._engine.models
+
+
+def door(name: str, _: Any, needs: Mapping[str, AnyService]) -> Door:
+    """Return a door of the engine that it was declared to need."""
+    engine = needs["engine"]
+    assert isinstance(engine, VllmService)
+    return Door(engine, name=name)
 
 
 def named(module: str, name: str) -> Any:
@@ -228,16 +259,48 @@ def test_the_ai_model_service_is_vllm_with_its_base_its_role_and_its_manager() -
         for kind in BaseAIModelService.__subclasses__()
         if kind.__module__.startswith("hxp_enterprise_llm.")
     ] == ["VllmService"]
-    assert (ROOT / "roles/vllm/templates/bundle.yml.j2").is_file()
-    assert named("schemas.roles.vllm", "VllmRole") is not None
-    # What the documents call its manager: registry and resolver start, stop and describe it.
-    assert named("core.registry", "ServiceRegistry") is not None
-    assert callable(
-        importlib.import_module("hxp_enterprise_llm.orchestration.resolvers.vllm").resolve
-    )
     assert {BaseAIModelService, BaseInfrastructureService, BaseIntegrationService} <= set(
         BaseService.__subclasses__()
     )
+
+
+@pytest.mark.feature("A22")
+def test_the_role_of_the_ai_model_service_runs_an_engine_for_each_model() -> None:
+    models = {
+        name: {"source": f"pypi:{name}==1", "sha256": "ab" * 32, "served_name": f"{name}-chat"}
+        for name in ("small", "other")
+    }
+    data = resolve(context(models=models), "llm-1")
+    assert isinstance(data, VllmRole)
+    served = {one.name: one.arguments["served-model-name"] for one in data.instances}
+    assert served == {"small": "small-chat", "other": "other-chat"}
+    assert len({one.port for one in data.instances}) == 2
+    play = yaml.safe_load((ROOT / "playbooks/site.yml").read_text())
+    assert [one["hosts"] for one in play if one.get("tags") == ["vllm"]] == ["role_vllm"]
+    assert (ROOT / "roles/vllm/templates/bundle.yml.j2").is_file()
+
+
+@pytest.mark.feature("A22", "CO-15")
+async def test_the_manager_of_the_ai_model_service_starts_and_stops_it_with_what_needs_it() -> None:
+    async with EngineDouble("small") as engine:
+        registry = ServiceRegistry()
+        registry.register("vllm", lambda name, config, _: VllmService(config, name=name))
+        registry.register("door", door)
+        registry.declare(
+            "engine", "vllm", VllmConfig(url=f"http://{engine.address}", models=("small",))
+        )
+        registry.declare("door", "door", None, needs=("engine",))
+        async with registry:
+            services = registry.make()
+            assert {name: one.state for name, one in services.items()} == {
+                "engine": State.READY,
+                "door": State.READY,
+            }
+            served = services["door"]
+            assert isinstance(served, Door)
+            assert served.models == ("small",)
+            assert set(await registry.health()) == {"engine", "door"}
+        assert {one.state for one in services.values()} == {State.STOPPED}
 
 
 @pytest.mark.feature("A23")
