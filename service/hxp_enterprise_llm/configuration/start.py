@@ -17,10 +17,11 @@ from hxp_enterprise_llm.configuration.diff import between
 from hxp_enterprise_llm.configuration.exchange import Exchange, StoredDocument
 from hxp_enterprise_llm.configuration.phases import UNDONE, Outcome, Phase, PhaseError, Reload
 from hxp_enterprise_llm.configuration.pipeline import Loaded
-from hxp_enterprise_llm.configuration.revisions.base import UnusableRevisionError
+from hxp_enterprise_llm.configuration.revisions.base import RevisionError, UnusableRevisionError
 from hxp_enterprise_llm.configuration.snapshot import Snapshot, revision_of
 from hxp_enterprise_llm.configuration.sources.memory import MemorySource
 from hxp_enterprise_llm.configuration.standing import Standing
+from hxp_enterprise_llm.core.exceptions import DependencyError
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 _BACK = "the sources cannot be used"
@@ -111,7 +112,7 @@ class Start(Generic[ModelT]):
     ) -> None:
         """Pass where a snapshot may follow what is stored."""
         same = stored is not None and revision_of(stored.document) == new.revision
-        if isinstance(trouble, UnusableRevisionError) and not same:
+        if trouble is not None and not _is_away(trouble) and not same:
             # Who approved what cannot be told from a revision that somebody changed.
             raise PhaseError(Phase.RECORD, trouble)
         if stored is not None:
@@ -178,4 +179,6 @@ def _holds_back(stored: StoredDocument, new: Snapshot[ModelT]) -> bool:
 
 
 def _is_away(trouble: Exception | None) -> bool:
-    return trouble is not None and not isinstance(trouble, UnusableRevisionError)
+    """Return whether a store may be whole, and only cannot be reached now."""
+    away = (DependencyError, OSError, RevisionError)
+    return isinstance(trouble, away) and not isinstance(trouble, UnusableRevisionError)

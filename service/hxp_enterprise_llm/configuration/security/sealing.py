@@ -11,7 +11,7 @@ import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from hxp_enterprise_llm.configuration.revisions.base import Shelf
+from hxp_enterprise_llm.configuration.revisions.base import Shelf, TamperedRevisionError
 from hxp_enterprise_llm.configuration.secrets.envelope import Keys, seal, unseal
 from hxp_enterprise_llm.configuration.secrets.errors import TamperedError, UnknownKeyError
 from hxp_enterprise_llm.configuration.secrets.keyring import key_id_of
@@ -124,4 +124,8 @@ class SealedShelf:
         return await self.inner.add(sealed)
 
     def _opened(self, number: int, record: bytes) -> bytes:
-        return open_record(self.keys, self.path, record, str(number))
+        try:
+            return open_record(self.keys, self.path, record, str(number))
+        except TamperedError:
+            why = "was changed after it was sealed, or belongs elsewhere"
+            raise TamperedRevisionError(number, self.name, why) from None

@@ -18,6 +18,8 @@ from hxp_enterprise_llm.configuration.revisions import (
     Revisions,
     TamperedRevisionError,
 )
+from hxp_enterprise_llm.configuration.secrets import Secret
+from hxp_enterprise_llm.configuration.security.sealing import CredentialKeys, SealedShelf
 from hxp_enterprise_llm.configuration.snapshot import Snapshot
 from hxp_enterprise_llm.configuration.sources.files import FileSource
 from hxp_enterprise_llm.configuration.sources.memory import MemorySource
@@ -243,6 +245,30 @@ async def test_the_last_good_one_is_looked_for_below_all_that_are_tampered(
     for number in (2, 3, 4):
         shelf.tamper(number)
     assert (await managed(source, shelf).load()).config.level == 1
+
+
+async def test_a_sealed_revision_that_was_changed_is_refused_like_any_other(
+    source: MemorySource, shelf: Shelf
+) -> None:
+    def sealed(secret: str) -> Manager:
+        keys = CredentialKeys([Secret(secret)])
+        store = Revisions(SealedShelf(shelf, keys, "revisions/a"))
+        return ConfigurationManager(Sample, [source], store=store)
+
+    manager = sealed("x" * 32)
+    for level in (1, 2):
+        source.update({"level": level})
+        await manager.reload(reason=f"to {level}", actor="ann")
+    source.update({"level": 2, "data": "/evil"})
+    # Sealed with a key that is not known here: nobody can tell what may follow.
+    with pytest.raises(ReloadError, match="phase record"):
+        await sealed("y" * 32).load()
+    shelf.records[2] = shelf.records[1]
+    again = sealed("x" * 32)
+    assert (await again.load()).config.level == 1
+    failure = again.health().failure
+    assert failure is not None
+    assert "revision 2 of memory was changed after it was sealed" in failure.message
 
 
 async def test_where_no_revision_is_good_nothing_starts(source: MemorySource, shelf: Shelf) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hxp_enterprise_llm.configuration.audit import AuditLog
-from hxp_enterprise_llm.configuration.revisions import MemoryShelf
+from hxp_enterprise_llm.configuration.revisions import MemoryShelf, TamperedRevisionError
 from hxp_enterprise_llm.configuration.secrets.errors import (
     SecretError,
     TamperedError,
@@ -117,7 +117,7 @@ async def test_a_shelf_keeps_nothing_in_clear_and_reads_what_was_there_before() 
     assert b"db-1" not in inner.records[2]
     assert shelf.name == inner.name
     inner.records[3] = inner.records[2]
-    with pytest.raises(TamperedError):
+    with pytest.raises(TamperedRevisionError, match="revision 3 of memory was changed after"):
         await shelf.read(3)
 
 
