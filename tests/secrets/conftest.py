@@ -16,6 +16,7 @@ from hxp_enterprise_llm.configuration.audit import AuditLog
 from hxp_enterprise_llm.configuration.secrets.access import EVERYTHING
 from hxp_enterprise_llm.configuration.secrets.backends.base import Backend
 from hxp_enterprise_llm.configuration.secrets.backends.vault import Vault
+from hxp_enterprise_llm.configuration.secrets.keyring import Clock, utc_now
 from hxp_enterprise_llm.configuration.secrets.manager import SecretManager
 from hxp_enterprise_llm.configuration.secrets.policy import SecretPolicy
 from hxp_enterprise_llm.configuration.secrets.secret import Secret
@@ -64,9 +65,11 @@ async def vault(client: VaultClient) -> Vault:
 def managed(tmp_path: Path) -> Managed:
     """Make a manager over backends, with its audit log in a folder of the test."""
 
-    def make(*backends: Backend, policy: SecretPolicy | None = None) -> SecretManager:
+    def make(
+        *backends: Backend, policy: SecretPolicy | None = None, clock: Clock = utc_now
+    ) -> SecretManager:
         audit = AuditLog(tmp_path / "audit.jsonl")
-        return SecretManager(backends, access=EVERYTHING, audit=audit, policy=policy)
+        return SecretManager(backends, access=EVERYTHING, audit=audit, policy=policy, clock=clock)
 
     return make
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import socket
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from moto.server import ThreadedMotoServer
@@ -16,6 +19,7 @@ from hxp_enterprise_llm.configuration.secrets.errors import (
     SecretNotFoundError,
     SecretRefusedError,
 )
+from hxp_enterprise_llm.configuration.secrets.rules import RotationRule
 from hxp_enterprise_llm.configuration.secrets.secret import Secret
 
 
@@ -105,3 +109,30 @@ def test_no_region_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     with pytest.raises(SecretRefusedError, match="export AWS_REGION"):
         SecretsManager.connect({})
+
+
+@pytest.mark.feature("CX-03")
+async def test_a_secret_is_due_by_its_tag_and_says_where_the_rule_is_kept(
+    backend: SecretsManager, variables: dict[str, str], managed: Any
+) -> None:
+    await backend.set("citadel/tagged", Secret("t"))
+    await backend.set("citadel/usual", Secret("t"))
+    await backend._ask(
+        "citadel/tagged",
+        lambda: backend._client.tag_resource(
+            SecretId="citadel/tagged", Tags=[{"Key": "citadel-rotate-days", "Value": "30"}]
+        ),
+    )
+    addresses = ["aws:citadel/tagged", "aws:citadel/usual"]
+    for days, due in ((29, set()), (30, {"aws:citadel/tagged"}), (90, set(addresses))):
+        manager = managed(backend, clock=partial(_in, days))
+        assert {item.path for item in await manager.due(addresses)} == due
+        below = {item.path for item in await manager.due(["aws:citadel/"])}
+        assert due <= below
+    with pytest.raises(SecretRefusedError, match="is not kept here") as caught:
+        await backend.set_rule("citadel/tagged", RotationRule(every_days=7))
+    assert "its tag citadel-rotate-days" in caught.value.next_step
+
+
+def _in(days: int) -> datetime:
+    return datetime.now(UTC) + timedelta(days=days, minutes=1)

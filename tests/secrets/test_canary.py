@@ -8,6 +8,7 @@ import json
 import traceback
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,11 @@ from hxp_enterprise_llm.configuration.secrets.backends.process import (
 )
 from hxp_enterprise_llm.configuration.secrets.backends.sealed import SealedFile
 from hxp_enterprise_llm.configuration.secrets.backends.vault import Vault
+from hxp_enterprise_llm.configuration.secrets.hooks import command_hook
+from hxp_enterprise_llm.configuration.secrets.keyring import utc_now
 from hxp_enterprise_llm.configuration.secrets.manager import SecretManager
+from hxp_enterprise_llm.configuration.secrets.metrics import ages_text
+from hxp_enterprise_llm.configuration.secrets.rules import RotationRule
 from hxp_enterprise_llm.configuration.secrets.secret import Secret
 from hxp_enterprise_llm.configuration.secrets.store import SealedStore
 from hxp_enterprise_llm.configuration.secrets.vault.settings import VaultSettings
@@ -92,7 +97,16 @@ async def test_a_value_shows_up_nowhere(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     backend, path = backends[scheme]()
-    manager = SecretManager([backend], access=EVERYTHING, audit=AuditLog(tmp_path / "audit.jsonl"))
+    hook = tmp_path / "hook"
+    hook.write_text(f"#!/bin/sh\necho {CANARY}; echo {CANARY} >&2; exit $CITADEL_SECRET_FAILS\n")
+    hook.chmod(0o700)
+    manager = SecretManager(
+        [backend],
+        access=EVERYTHING,
+        audit=AuditLog(tmp_path / "audit.jsonl"),
+        environment="local",
+        hook=command_hook("local"),
+    )
     texts: list[str] = []
 
     async def attempt(work: Any) -> Any:
@@ -115,9 +129,26 @@ async def test_a_value_shows_up_nowhere(
     await attempt(manager.info(path, actor="test"))
     await attempt(manager.list(path.partition("/")[0], actor="test"))
     await attempt(manager.set("Not_A/Valid Name#x", Secret(CANARY), actor="test"))
-    await attempt(manager.backup(Secret(f"{CANARY}-passphrase"), actor="test"))
+    data = await attempt(manager.backup(Secret(f"{CANARY}-passphrase"), actor="test"))
+    for passphrase in (f"{CANARY}-passphrase", f"{CANARY}-other"):
+        await attempt(
+            manager.restore(data or b"{}", Secret(passphrase), actor="test", dry_run=True)
+        )
     await attempt(manager.rotate(path, actor="test", value=Secret(CANARY)))
-    await attempt(manager.due())
+    await attempt(manager.rotate(path, actor="test"))
+    await attempt(manager.set_rule(path, RotationRule(hook=str(hook)), actor="test"))
+    await attempt(manager.rotate(path, actor="test"))
+    hook.write_text(hook.read_text().replace("$CITADEL_SECRET_FAILS", "3"))
+    await attempt(manager.rotate(path, actor="test"))
+    later = SecretManager(
+        [backend],
+        access=EVERYTHING,
+        audit=AuditLog(tmp_path / "audit.jsonl"),
+        clock=lambda: utc_now() + timedelta(days=100),
+    )
+    found = await attempt(later.look([f"{scheme}:{path}", f"{scheme}:{path}-none"]))
+    texts.append(ages_text(found, utc_now(), "local"))
+    texts.append(generate_latest(later.metrics.registry).decode())
     await attempt(manager.check())
     texts += [repr(manager), repr(backend), str(vars(manager)), str(vars(backend))]
     await manager.aclose()

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,8 +19,10 @@ from hxp_enterprise_llm.configuration.secrets.errors import (
     SecretNotFoundError,
     SecretRefusedError,
 )
+from hxp_enterprise_llm.configuration.secrets.rules import RotationRule
 from hxp_enterprise_llm.configuration.secrets.secret import Secret
 from hxp_enterprise_llm.testing.kubernetes import ApiServer
+from hxp_enterprise_llm.testing.waiting import until
 
 
 @pytest.fixture
@@ -45,6 +51,46 @@ async def test_a_key_is_written_read_listed_and_removed_beside_its_neighbours(
     await backend.remove("default/app#password")
     with pytest.raises(SecretNotFoundError, match="namespace and name"):
         await backend.get("default/app#password")
+
+
+@pytest.mark.feature("CX-03")
+async def test_each_key_has_the_age_that_the_cluster_keeps_for_it(
+    backend: KubernetesSecrets, managed: Any
+) -> None:
+    first = (await backend.set("default/ages#first", Secret("1"))).made_at
+    assert first is not None
+
+    async def later(moment: datetime) -> bool:
+        # The cluster's times are whole seconds.
+        return datetime.now(UTC) >= moment + timedelta(seconds=1)
+
+    await until(lambda: later(first))
+    second = (await backend.set("default/ages#second", Secret("1"))).made_at
+    assert second is not None
+    assert second > first
+    ages = {info.path: info.made_at async for info in backend.list("default/ages")}
+    assert ages == {"default/ages#first": first, "default/ages#second": second}
+    assert (await backend.info("default/ages#first")).made_at == first
+    # Somebody else changes a value, and says how often it must change.
+    await until(lambda: later(second))
+    body = {
+        "metadata": {"annotations": {"citadel.dev/rotate-days": "30"}},
+        "stringData": {"first": "2"},
+    }
+    patch = partial(backend._api.patch_namespaced_secret, field_manager="kubectl-edit")
+    await asyncio.to_thread(patch, "ages", "default", body)
+    changed = await backend.info("default/ages#first")
+    assert changed.made_at is not None
+    assert changed.made_at > second
+    assert (await backend.info("default/ages#second")).made_at == second
+    manager = managed(backend, clock=lambda: datetime.now(UTC) + timedelta(days=30))
+    addresses = ["kubernetes:default/ages#first", "kubernetes:default/ages#second"]
+    assert {item.path for item in await manager.due(addresses)} == set(addresses)
+    now = managed(backend)
+    assert await now.due(addresses) == ()
+    with pytest.raises(SecretRefusedError, match="is not kept here") as caught:
+        await backend.set_rule("default/ages#first", RotationRule(every_days=7))
+    assert "its annotation citadel.dev/rotate-days" in caught.value.next_step
 
 
 async def test_what_is_missing_or_misspelt_is_said(backend: KubernetesSecrets) -> None:

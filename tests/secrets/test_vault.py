@@ -243,6 +243,48 @@ async def test_a_token_outlives_its_time_to_live_because_it_is_renewed(
     assert 1 < left <= 3
 
 
+@pytest.mark.feature("CX-03")
+async def test_renewals_that_fail_back_off_and_no_token_is_issued_while_the_old_one_lives(
+    server: VaultServer, vault: Vault
+) -> None:
+    await vault.set("kv/app#token", Secret("t"))
+    told: list[tuple[float, str]] = []
+    auth = StaticToken(Secret(server.token("apps", ttl="60s")))
+    renewal = RenewalPolicy(share=0.001, jitter=0.0, least=0.05, most=60.0)
+    client = VaultClient(
+        VaultSettings(server.address, auth, timeout=5.0),
+        renewal=renewal,
+        told=lambda outcome, _: told.append((time.monotonic(), outcome)),
+    )
+
+    def at(outcome: str) -> list[float]:
+        return [when for when, what in told if what == outcome]
+
+    async def failed_four_times() -> bool:
+        return len(at("failed")) >= 4
+
+    async def renewed_after(moment: float) -> bool:
+        return bool(at("renewed")) and at("renewed")[-1] > moment
+
+    try:
+        backend = Vault(client)
+        assert (await backend.get("kv/app#token")).reveal() == "t"
+        server.seal()
+        try:
+            await until(failed_four_times, seconds=20)
+        finally:
+            server.unseal()
+        first, second, third, fourth = at("failed")[:4]
+        # 0.1, 0.2 and 0.4 s: each wait is twice the one before.
+        assert second - first < third - second < fourth - third
+        assert fourth - third >= 0.4
+        await until(lambda: renewed_after(fourth), seconds=30)
+        assert (await backend.get("kv/app#token")).reveal() == "t"
+    finally:
+        await client.aclose()
+    assert len(at("issued")) == 1
+
+
 async def test_a_revoked_token_of_a_role_is_issued_anew_once(
     server: VaultServer, vault: Vault
 ) -> None:

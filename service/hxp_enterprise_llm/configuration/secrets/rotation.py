@@ -87,6 +87,8 @@ def age_of(
     address: str, info: SecretInfo, every: timedelta, now: datetime, kind: Kind = Kind.SECRET
 ) -> Ages:
     """Return what is due of one secret or key."""
+    if info.rule.problem:
+        return Ages(failed=((address, info.rule.problem),))
     if info.made_at is None:
         return Ages(unknown=(address,))
     # A clock that was set back makes no secret younger than new.

@@ -28,11 +28,13 @@ class RotationRule:
         made_by: Who made its value.
         every_days: Age in days at which it is due; None for the policy's.
         hook: Program that renews it outside; empty for none.
+        problem: Why the rule that stands beside the secret is not understood; empty when it is.
     """
 
     made_by: MadeBy = MadeBy.UNKNOWN
     every_days: int | None = None
     hook: str = ""
+    problem: str = ""
 
     def __post_init__(self) -> None:
         if self.every_days is not None and not 1 <= self.every_days <= MOST_DAYS:
@@ -75,21 +77,18 @@ def read_rule(document: Any) -> RotationRule:
         raise ValueError("every_days") from None
 
 
-def labelled(address: str, days: str | None) -> RotationRule:
+def labelled(days: str | None) -> RotationRule:
     """Return the rule of a secret whose backend keeps a text with the number of days beside it.
 
-    Args:
-        address: Its address, for the error.
-        days: What stands there; None or empty for nothing.
+    A wrong one is a problem of the due list, and keeps nobody from reading.
 
-    Raises:
-        SecretRefusedError: It is no number of days.
+    Args:
+        days: What stands there; None or empty for nothing.
     """
     if not days:
         return RotationRule()
-    if not days.isascii() or not days.isdigit() or len(days) > len(str(MOST_DAYS)):
-        raise SecretRefusedError(
-            f"{address}: its label with the days of rotation is no number",
-            next_step=f"Write a number from 1 to {MOST_DAYS} there.",
-        )
-    return RotationRule(every_days=int(days))
+    if days.isascii() and days.isdigit() and 1 <= int(days[:9]) <= MOST_DAYS:
+        return RotationRule(every_days=int(days))
+    return RotationRule(
+        problem=f"its label with the days of rotation is no number from 1 to {MOST_DAYS}"
+    )

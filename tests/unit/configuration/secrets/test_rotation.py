@@ -349,12 +349,24 @@ async def test_a_manager_without_hooks_rotates_nothing_that_has_one(make: Make) 
         await manager.rotate("a", actor="ann")
 
 
-@pytest.mark.parametrize("days", ["0", "-1", "x", "1.5", "99999", "٣"])
-def test_a_label_that_is_no_number_of_days_is_refused(days: str) -> None:
-    with pytest.raises(SecretRefusedError, match="no number"):
-        labelled("vault:a", days)
-    assert labelled("vault:a", "30") == RotationRule(every_days=30)
-    assert labelled("vault:a", "") == labelled("vault:a", None) == RotationRule()
+@pytest.mark.parametrize("days", ["0", "-1", "x", "1.5", "99999", "1" * 5000, "٣"])
+async def test_a_label_that_is_no_number_of_days_is_said_and_keeps_nobody_from_the_rest(
+    make: Make, days: str
+) -> None:
+    class Labelled(Remote):
+        async def info(self, path: str) -> SecretInfo:
+            return SecretInfo(path, made_at=NOON, rule=labelled(days))
+
+    manager = make(Labelled("vault"))
+    await manager.set("a", Secret("1"), actor="ann")
+    assert (await manager.info("a", actor="ann")).path == "a"
+    ((address, text),) = (await manager.look(["vault:a"])).failed
+    assert (address, "is no number from 1 to 3650" in text) == ("vault:a", True)
+
+
+def test_a_label_is_a_number_of_days_or_nothing() -> None:
+    assert labelled("30") == RotationRule(every_days=30)
+    assert labelled("") == labelled(None) == RotationRule()
 
 
 @pytest.mark.parametrize(

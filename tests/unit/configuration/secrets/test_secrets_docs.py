@@ -14,7 +14,6 @@ from hxp_enterprise_llm.configuration.secrets.backends import aws, kubernetes
 from hxp_enterprise_llm.configuration.secrets.keyring import ROTATE_EVERY
 from hxp_enterprise_llm.configuration.secrets.metrics import SecretMetrics
 from hxp_enterprise_llm.configuration.secrets.vault import stamps
-from hxp_enterprise_llm.schemas.reference import SCHEMES
 from hxp_enterprise_llm.testing.pages import examples, run_example
 
 ROOT = Path(__file__).resolve().parents[4]

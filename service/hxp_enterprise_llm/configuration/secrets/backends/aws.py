@@ -210,4 +210,4 @@ def _members(path: str, text: str) -> dict[str, Any]:
 def _info(path: str, found: Mapping[str, Any]) -> SecretInfo:
     tags = {tag["Key"]: tag["Value"] for tag in found.get("Tags") or ()}
     made_at = found.get("LastChangedDate") or found.get("CreatedDate")
-    return SecretInfo(path, made_at=made_at, rule=labelled(f"aws:{path}", tags.get(DAYS)))
+    return SecretInfo(path, made_at=made_at, rule=labelled(tags.get(DAYS)))

@@ -222,7 +222,7 @@ def _misnamed(path: str) -> SecretRefusedError:
 
 def _info(path: str, found: Any) -> SecretInfo:
     meta = found.metadata
-    rule = labelled(f"kubernetes:{path}", (meta.annotations or {}).get(DAYS))
+    rule = labelled((meta.annotations or {}).get(DAYS))
     field = f"f:{path.partition('#')[2]}"
     times = [
         item.time

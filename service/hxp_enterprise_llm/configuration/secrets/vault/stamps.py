@@ -27,7 +27,7 @@ def info_of(path: str, metadata: Metadata) -> SecretInfo:
     key = path.partition("#")[2]
     custom = _custom(metadata)
     at = str(_times(metadata).get(key, metadata["created_time"]))
-    rule = labelled(f"vault:{path}", custom.get(DAYS))
+    rule = labelled(custom.get(DAYS))
     return SecretInfo(path, int(metadata["version"]), datetime.fromisoformat(at), rule=rule)
 
 
