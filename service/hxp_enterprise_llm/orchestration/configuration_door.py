@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import http
 import http.client
 import json
 import urllib.error
@@ -30,8 +31,8 @@ class ConfigurationDoor:
     principal: str
     key: str = field(repr=False)
 
-    def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        """Return what it answers; None for an answer without a body.
+    def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return what it answers; nothing in it for 204.
 
         Raises:
             UnreachableError: It does not answer.
@@ -48,6 +49,8 @@ class ConfigurationDoor:
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
             with opener.open(request, timeout=_TIMEOUT) as response:
+                if response.status == http.HTTPStatus.NO_CONTENT:
+                    return {}
                 content = response.read(_MOST)
         except urllib.error.HTTPError as error:
             with error:
@@ -57,22 +60,24 @@ class ConfigurationDoor:
                 f"the configuration service at {self.url} does not answer: {error}",
                 next_step="Look: citadel status, citadel logs ENVIRONMENT configuration.",
             ) from None
-        return _parsed(content) if content else None
+        return _parsed(content)
 
 
 def _refused(status: int, content: bytes) -> CitadelError:
-    problem = _parsed(content)
-    said = problem if isinstance(problem, dict) else {}
+    said = _parsed(content)
     text = f"the configuration service said {status}: {said.get('detail', 'without a reason')}"
     kind = CitadelError if status >= 500 else RefusedError
     return kind(text, next_step=str(said.get("next_step", "")))
 
 
-def _parsed(content: bytes) -> Any:
+def _parsed(content: bytes) -> dict[str, Any]:
     try:
-        return json.loads(content)
+        found = json.loads(content)
     except ValueError:
+        found = None
+    if not isinstance(found, dict):
         raise CitadelError(
-            "what answers is not the configuration service: it sent no JSON",
+            "what answers is not the configuration service: it sent no JSON object",
             next_step="See which program listens there.",
-        ) from None
+        )
+    return found
