@@ -1,8 +1,9 @@
-"""`citadel new`: a working, tested skeleton of a service or a role."""
+"""`citadel new`: a working, tested skeleton of a service, a role or an environment."""
 
 from __future__ import annotations
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,9 +24,9 @@ Name = Annotated[str, typer.Argument(help="Small letters, digits and `-`, such a
 
 @app.callback()
 def _new() -> None:
-    """Write a working, tested skeleton of a service or a role.
+    """Write a working, tested skeleton of a service, a role or an environment.
 
-    Examples: citadel new service vector-index · citadel new role minio --dry-run
+    Examples: citadel new service vector-index · citadel new environment lab --from ssh
     """
 
 
@@ -68,6 +69,37 @@ def role(
         _generate(root)
     test = f"tests/unit/roles/test_role_{name.replace('-', '_')}.py"
     _say(made, output, f".venv/bin/python -m pytest {test}", dry_run=dry_run)
+
+
+class Template(StrEnum):
+    """Templates of environments, by what provides their hosts."""
+
+    LOCAL = "local"
+    SSH = "ssh"
+
+
+@app.command()
+def environment(
+    name: Name,
+    *,
+    template: Annotated[
+        Template, typer.Option("--from", help="What provides its hosts.")
+    ] = Template.LOCAL,
+    dry_run: DryRun = False,
+    output: Annotated[Output, OutputOption] = Output.TEXT,
+) -> None:
+    """Write an environment: from containers on this machine, or for hosts that you have.
+
+    Examples: citadel new environment lab · citadel new environment site --from ssh
+    """
+    from hxp_enterprise_llm.cli import skeleton
+    from hxp_enterprise_llm.orchestration.paths import checkout
+
+    root = checkout()
+    made = skeleton.environment(root, name, template)
+    if not dry_run:
+        skeleton.write(root, made)
+    _say(made, output, f"citadel config validate {name}", dry_run=dry_run)
 
 
 def _tidy(root: Path, made: Skeleton) -> None:

@@ -1,4 +1,4 @@
-"""Skeletons of services and roles: files from templates, and the few lines that name them."""
+"""Skeletons of services, roles and environments: files from templates, and what names them."""
 
 from __future__ import annotations
 
@@ -95,6 +95,22 @@ def role(root: Path, name: str) -> Skeleton:
     _refuse_taken(root / "roles" / words["module"], name)
     edits = {place.path: _edited(root / place.path, place, words) for place in _PLACES}
     return _free(root, Skeleton(dict(_rendered("role", words)), edits))
+
+
+def environment(root: Path, name: str, template: str) -> Skeleton:
+    """Return the file of a new environment; it extends base.yaml where there is one.
+
+    Args:
+        root: The checkout.
+        name: The environment's name.
+        template: `local` or `ssh`.
+
+    Raises:
+        RefusedError: The name is not fit, or taken.
+    """
+    base = root / "stacks/environments/base.yaml"
+    words = _words(name) | {"extends": "extends: base\n" if base.is_file() else ""}
+    return _free(root, Skeleton(dict(_rendered(f"environment-{template}", words)), {}))
 
 
 def write(root: Path, skeleton: Skeleton) -> None:

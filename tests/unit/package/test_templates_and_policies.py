@@ -1,6 +1,7 @@
 """Of what the documents wish for the future: templates, governance by policy, other clouds.
 
-Optimisation by machine learning is not there: hints of capacity are computed from measured metrics.
+What is learned from measured series is a line of least squares, and the value that would do: the
+tests of the report on configuration.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ import yaml
 
 from hxp_enterprise_llm.cli import skeleton
 from hxp_enterprise_llm.configuration.schema_validator import SchemaValidator
+from hxp_enterprise_llm.configuration.secrets.references import REMOTE
 from hxp_enterprise_llm.configuration.security.compliance import Facts, Outcome, assess
 from hxp_enterprise_llm.configuration.security.policies import POLICIES
 from hxp_enterprise_llm.core.exceptions import RefusedError
 from hxp_enterprise_llm.schemas.reference import SCHEMES
 from hxp_enterprise_llm.schemas.security import SecurityLevel
+from hxp_enterprise_llm.testing.factories import environment
 from hxp_enterprise_llm.testing.matchers import finding, refused
 
 ROOT = Path(__file__).parents[3]
@@ -36,6 +39,13 @@ def test_a_service_and_a_role_are_generated_from_templates(make: Any) -> None:
         assert "$module" not in path + content
     assert "rate_cards" in "".join(made.files)
     assert not any((ROOT / path).exists() for path in made.files)
+
+
+@pytest.mark.feature("CU-05")
+@pytest.mark.parametrize("name", ["Lab", "a_b", "-x", "x" * 23, "../x"])
+def test_a_name_that_no_environment_can_have_is_refused(name: str) -> None:
+    with refused(RefusedError, "is no name"):
+        skeleton.environment(ROOT, name, "local")
 
 
 @pytest.mark.feature("CU-05")
@@ -64,5 +74,28 @@ def test_a_policy_is_judged_by_what_is_there_and_unseen_is_not_compliant() -> No
     assert {one.outcome for one in unseen.findings}.isdisjoint({Outcome.FAIL})
 
 
-def test_secrets_of_other_clouds_are_reached_by_adapters() -> None:
-    assert {"vault", "aws", "kubernetes"} <= set(SCHEMES)
+@pytest.mark.feature("CU-05")
+def test_secrets_of_several_clouds_are_reached_by_adapters_of_one_form() -> None:
+    # What they read is tested against the vendors' own servers in tests/secrets.
+    assert set(REMOTE) == {"vault", "aws", "kubernetes"} <= set(SCHEMES)
+    for words in (
+        "aws:citadel/db#password",
+        "kubernetes:citadel/db#password",
+        "vault:kv/citadel/db#password",
+    ):
+        store = environment(integration_services={"database": {"password": words}})
+        assert store.integration_services.database.password == words
+
+
+@pytest.mark.feature("CU-05")
+@pytest.mark.parametrize(
+    ("backend", "provider"),
+    [
+        ("s3://citadel-state?region=eu-central-1", "awskms://alias/citadel?region=eu-central-1"),
+        ("azblob://citadel-state", "azurekeyvault://vault.example/keys/citadel"),
+        ("gs://citadel-state", "gcpkms://projects/p/locations/l/keyRings/r/cryptoKeys/k"),
+    ],
+)
+def test_state_is_kept_in_any_of_several_clouds(backend: str, provider: str) -> None:
+    kept = environment(state={"backend": backend, "secrets_provider": provider}).state
+    assert (kept.backend, kept.secrets_provider) == (backend, provider)
