@@ -186,11 +186,13 @@ class Gateway:
 
     def _record(self, exchange: Exchange) -> None:
         seconds = time.monotonic() - exchange.started
-        labels = (exchange.model, exchange.route)
-        self._metrics.requests.labels(*labels, exchange.status).inc()
-        self._metrics.seconds.labels(*labels).observe(seconds)
-        if exchange.first_byte is not None:
-            self._metrics.first_byte.labels(*labels).observe(exchange.first_byte)
+        self._metrics.answered(
+            exchange.model,
+            exchange.route,
+            exchange.status,
+            seconds=seconds,
+            first_byte=exchange.first_byte,
+        )
         self._log.info(
             "request",
             client=exchange.client,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Container, Iterable, MutableMapping
 from contextlib import suppress
 from typing import Any
 
@@ -20,7 +20,7 @@ Headers = list[tuple[bytes, bytes]]
 JSON = "application/json"
 FULL = "full"
 """Key of a request's `state`: there is no room for one more connection with a key."""
-_CORRELATING = (b"traceparent", b"x-request-id")
+_CORRELATING = frozenset({b"traceparent", b"x-request-id"})
 _BORDER = b"\n\n"
 _DONE = b"data: [DONE]"
 _TAIL = 32
@@ -53,9 +53,12 @@ class Exchange:
         """Return the first value of a header by its lower-case name."""
         return next((value for key, value in self.headers if key == name), None)
 
-    def _given(self, names: Iterable[bytes]) -> dict[str, str]:
-        found = {name: self.header(name) for name in names}
-        return {name.decode(): value.decode("latin-1") for name, value in found.items() if value}
+    def _given(self, names: Container[bytes]) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for name, value in self.headers:
+            if name in names:
+                found.setdefault(name.decode(), value.decode("latin-1"))
+        return found
 
     async def read(self, limit: int) -> bytes:
         """Return the request's body.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cached_property
 
 from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -59,7 +60,20 @@ class Metrics:
             "Tries that an upstream failed, by reason.",
             ("model", "upstream", "reason"),
         )
+        self._routes: dict[tuple[str, str], _Route] = {}
         self.serve(models)
+
+    def answered(
+        self, model: str, route: str, code: int, *, seconds: float, first_byte: float | None
+    ) -> None:
+        """Count a request and its times."""
+        series = self._routes.get((model, route))
+        if series is None:
+            series = self._routes[model, route] = _Route(self, model, route)
+        series.code(code).inc()
+        series.seconds.observe(seconds)
+        if first_byte is not None:
+            series.first_byte.observe(first_byte)
 
     def serve(self, models: Iterable[str]) -> None:
         """Show models before their first request."""
@@ -69,3 +83,24 @@ class Metrics:
     def expose(self) -> bytes:
         """Return all series in Prometheus' text form."""
         return self._metrics.expose()
+
+
+class _Route:
+    """The series of one model and route, found once: each request needs them."""
+
+    def __init__(self, metrics: Metrics, model: str, route: str) -> None:
+        self._metrics, self._labels = metrics, (model, route)
+        self._codes: dict[int, Counter] = {}
+        self.seconds = metrics.seconds.labels(model, route)
+
+    @cached_property
+    def first_byte(self) -> Histogram:
+        """Return the series of first bytes; it is there when there was one."""
+        return self._metrics.first_byte.labels(*self._labels)
+
+    def code(self, code: int) -> Counter:
+        """Return the series of a status."""
+        series = self._codes.get(code)
+        if series is None:
+            series = self._codes[code] = self._metrics.requests.labels(*self._labels, code)
+        return series

@@ -72,10 +72,10 @@ def accept(
         hexadecimal: Source of random ids.
     """
     given = headers or {}
-    trace = _parse(given.get(TRACEPARENT, ""))
+    traceparent, asked = given.get(TRACEPARENT, ""), given.get(REQUEST_ID, "")
+    trace = _parse(traceparent) if traceparent else None
     trace_id, flags = trace or (hexadecimal(16), "00")
-    asked = given.get(REQUEST_ID, "")
-    request_id = asked if _REQUEST_ID.fullmatch(asked) else trace_id
+    request_id = asked if asked and _REQUEST_ID.fullmatch(asked) else trace_id
     return Correlation(request_id, trace_id, hexadecimal(8), flags)
 
 

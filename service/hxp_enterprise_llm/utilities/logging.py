@@ -9,18 +9,21 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Protocol, TextIO, cast
+from typing import Annotated, Any, Protocol, TextIO
 
 from pydantic import Field
+from pydantic_core import PydanticSerializationError, to_json
 
 from hxp_enterprise_llm.schemas.base import Bytes, CitadelModel
 from hxp_enterprise_llm.utilities.correlation import current
 from hxp_enterprise_llm.utilities.redaction import Redactor
 
-_ENCODER = json.JSONEncoder(ensure_ascii=False)
+# What every record of the standard library has; the rest its logger added.
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 ROOT = "citadel"
 """Loggers of ours are below it: `citadel.gateway`."""
 
@@ -95,18 +98,48 @@ def get_logger(service: str, **fields: Any) -> Logger:
 
     Before `configure` its lines go where the standard library sends them.
     """
-    import structlog
+    return _Logger(logging.getLogger(f"{ROOT}.{service}"), {"service": service, **fields})
 
-    logger = structlog.wrap_logger(
-        logging.getLogger(f"{ROOT}.{service}"),
-        processors=[
-            structlog.stdlib.filter_by_level,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
-    )
-    return cast("Logger", logger.bind(service=service, **fields))
+
+class _Fields(dict[str, Any]):
+    """The message of a record of ours: its event and its fields."""
+
+
+class _Logger:
+    """A `Logger` on the standard library's; a service logs each request, so it is kept short."""
+
+    __slots__ = ("_fields", "_logger")
+
+    def __init__(self, logger: logging.Logger, fields: dict[str, Any]) -> None:
+        self._logger, self._fields = logger, fields
+
+    def debug(self, event: str, **fields: Any) -> None:
+        self._log(logging.DEBUG, event, fields)
+
+    def info(self, event: str, **fields: Any) -> None:
+        self._log(logging.INFO, event, fields)
+
+    def warning(self, event: str, **fields: Any) -> None:
+        self._log(logging.WARNING, event, fields)
+
+    def error(self, event: str, **fields: Any) -> None:
+        self._log(logging.ERROR, event, fields)
+
+    def exception(self, event: str, **fields: Any) -> None:
+        self._log(logging.ERROR, event, {"exc_info": sys.exception(), **fields})
+
+    def bind(self, **fields: Any) -> _Logger:
+        return _Logger(self._logger, self._fields | fields)
+
+    def _log(self, level: int, event: str, fields: dict[str, Any]) -> None:
+        if not self._logger.isEnabledFor(level):
+            return
+        error = fields.pop("exc_info", None)
+        what = _Fields(event=event, **(self._fields | fields))
+        info = (type(error), error, error.__traceback__) if error is not None else None
+        # No search for the caller's line: the event says where it comes from.
+        record = self._logger.makeRecord(self._logger.name, level, "", 0, what, (), info)
+        self._logger.handle(record)
 
 
 class Logging:
@@ -190,47 +223,55 @@ def _to_file(file: LogFile, redactor: Redactor) -> logging.Handler:
 
 
 def _formatter(form: Format, redactor: Redactor, *, colors: bool) -> logging.Formatter:
+    if form is Format.JSON:
+        return _LineFormatter(redactor, _to_json)
     import structlog
 
-    def redact(_: Any, __: str, event: Any) -> Any:
-        return redactor.data(event)
-
-    renderer: Any = _to_json
-    if form is Format.CONSOLE:
-        renderer = structlog.dev.ConsoleRenderer(
-            colors=colors,
-            timestamp_key="time",
-            exception_formatter=structlog.dev.plain_traceback,
-        )
-    return structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=[structlog.stdlib.ExtraAdder()],
-        processors=[
-            _standard_fields,
-            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            structlog.processors.StackInfoRenderer(),
-            structlog.processors.format_exc_info,
-            # Last before the line is made: whatever the steps above add goes through it.
-            redact,
-            renderer,
-        ],
+    console = structlog.dev.ConsoleRenderer(
+        colors=colors,
+        timestamp_key="time",
+        exception_formatter=structlog.dev.plain_traceback,
     )
+    return _LineFormatter(redactor, lambda line: console(None, line["level"], line))
 
 
-def _to_json(_: Any, __: str, event: Any) -> str:
-    return _ENCODER.encode(event)
+class _LineFormatter(logging.Formatter):
+    """Makes a line of any record: ours, and those of other libraries."""
+
+    def __init__(self, redactor: Redactor, render: Callable[[dict[str, Any]], str]) -> None:
+        super().__init__()
+        self._redactor, self._render = redactor, render
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = _named(record)
+        if isinstance(record.msg, _Fields):
+            line |= record.msg
+        else:
+            line["event"] = record.getMessage()
+            line |= {k: value for k, value in vars(record).items() if k not in _STANDARD}
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        if record.stack_info:
+            line["stack"] = record.stack_info
+        # Last before the line is made: whatever the steps above add goes through it.
+        shown = self._redactor.data(line)
+        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        return self._render({"time": time, "level": record.levelname.lower()} | shown)
 
 
-def _standard_fields(_: Any, __: str, event: Any) -> Any:
-    """Put time, level, logger and correlation in front of the fields."""
-    record: logging.LogRecord = event["_record"]
-    head: dict[str, Any] = {
-        "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-        "level": record.levelname.lower(),
-        "logger": record.name,
-        "event": event.pop("event", ""),
-    }
+def _to_json(line: dict[str, Any]) -> str:
+    try:
+        return to_json(line).decode()
+    except PydanticSerializationError:
+        # Half of a surrogate pair, as a broken file name may have it: escaped, it passes.
+        return json.dumps(line)
+
+
+def _named(record: logging.LogRecord) -> dict[str, Any]:
+    """Return logger and correlation, which stand before the fields."""
+    head: dict[str, Any] = {"logger": record.name, "event": ""}
     correlation = current()
     if correlation is not None:
         head["request_id"] = correlation.request_id
         head["trace_id"], head["span_id"] = correlation.trace_id, correlation.span_id
-    return head | event
+    return head

@@ -7,7 +7,6 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 from itertools import islice
 from typing import Any
 from urllib.parse import quote
@@ -20,6 +19,7 @@ _MAX_ITEMS = 100
 _MAX_DEPTH = 8
 _REMEMBERED = 1024
 """Texts and names whose verdict is remembered: lines of a service say the same words again."""
+_ID = 16
 _MAX_REMEMBERED = 128
 """Longer texts are seldom the same twice."""
 
@@ -63,6 +63,8 @@ class Redactor:
         self._known: dict[str, None] = {}
         # Only what came out as it went in: no secret is kept here.
         self._clean: set[str] = set()
+        # Names of fields that are shown as they are and hold no secret.
+        self._plain: set[str] = set()
 
     def learn(self, value: str) -> None:
         """Hide this value from now on, in its usual encodings too; short ones are not learnt."""
@@ -72,7 +74,7 @@ class Redactor:
         forms = (value, json.dumps(value)[1:-1], repr(value)[1:-1], quote(value, safe=""), encoded)
         self._known.update(dict.fromkeys(forms))
         # A new one: what another thread judges just now by the old values goes into the old set.
-        self._clean = set()
+        self._clean, self._plain = set(), set()
 
     def forget(self) -> None:
         """Forget all values that were learnt."""
@@ -84,10 +86,10 @@ class Redactor:
         if text in clean:
             return text
         shown = self._without(text)
-        if shown == text and len(text) <= _MAX_REMEMBERED:
-            if len(clean) >= _REMEMBERED:
-                clean.clear()
-            clean.add(text)
+        # An id is seldom the same twice.
+        unique = len(text) >= _ID and _is_id(text)
+        if shown == text and len(text) <= _MAX_REMEMBERED and not unique:
+            _remember(clean, text)
         return shown
 
     def _without(self, text: str) -> str:
@@ -97,8 +99,7 @@ class Redactor:
         # Cut only now: half of a known value would not be found.
         if len(text) > _MAX_TEXT:
             text = f"{text[:_MAX_TEXT]}… ({len(text)} characters)"
-        # Every form has a capital letter or a sign: an id in hexadecimal digits is none of them.
-        if text.isalnum() and text.islower():
+        if _is_id(text):
             return text
         for pattern, replacement in _PATTERNS:
             text = pattern.sub(replacement, text)
@@ -114,7 +115,7 @@ class Redactor:
             return value if math.isfinite(value) else str(value)
         if depth >= _MAX_DEPTH:
             return "…"
-        if isinstance(value, Mapping):
+        if isinstance(value, dict | Mapping):
             return self._mapping(value, depth)
         if isinstance(value, list | tuple | set | frozenset):
             items = [self.data(item, depth=depth + 1) for item in list(value)[:_MAX_ITEMS]]
@@ -123,16 +124,38 @@ class Redactor:
 
     def _mapping(self, value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
         shown: dict[str, Any] = {}
+        clean, plain = self._clean, self._plain
         for name, item in list(islice(value.items(), _MAX_ITEMS)):
-            text = name if isinstance(name, str) else str(name)
-            hidden = is_secret_name(text) and item not in (None, "")
-            shown[self.text(text)] = HIDDEN if hidden else self.data(item, depth=depth + 1)
+            key = name
+            if name not in plain:
+                text = name if isinstance(name, str) else str(name)
+                key = self.text(text)
+                if is_secret_name(text):
+                    shown[key] = item if item in (None, "") else HIDDEN
+                    continue
+                if key is name:
+                    _remember(plain, name)
+            # The usual cases first: each line of a log comes this way.
+            if item is None or (item.__class__ is str and item in clean):
+                shown[key] = item
+            else:
+                shown[key] = self.data(item, depth=depth + 1)
         if len(value) > _MAX_ITEMS:
             shown["…"] = f"{len(value)} items"
         return shown
 
 
-@lru_cache(_REMEMBERED)
+def _is_id(text: str) -> bool:
+    """Tell whether a text is of small letters and digits: every form has something else."""
+    return text.isalnum() and text.islower()
+
+
+def _remember(known: set[str], text: str) -> None:
+    if len(known) >= _REMEMBERED:
+        known.clear()
+    known.add(text)
+
+
 def is_secret_name(name: str) -> bool:
     """Tell whether a field of this name holds a secret: `db_password` does, `max_tokens` not."""
     plain = re.sub(r"[^a-z]", "", name.lower())

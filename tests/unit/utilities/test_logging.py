@@ -142,6 +142,17 @@ def test_an_object_is_shown_only_after_redaction(
     assert output.events()[0]["to"] == "Connection(password=[redacted])"
 
 
+def test_half_of_a_surrogate_pair_is_escaped_and_loses_no_line(
+    start: Callable[..., Logging], output: Output
+) -> None:
+    start()
+    get_logger("gateway").info("read", file="a\udc80ö")
+    assert output.events()[0]["file"] == "a\udc80ö"
+    assert "\\udc80" in output.getvalue()
+    get_logger("gateway").info("read", file="ö")
+    assert "ö" in output.getvalue()
+
+
 @pytest.mark.feature("UT-03")
 def test_lines_of_a_request_carry_its_correlation(
     start: Callable[..., Logging], output: Output
