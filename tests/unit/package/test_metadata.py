@@ -101,6 +101,8 @@ STANDS_ON = {
     "bcrypt >=4.0.0": ("bcrypt", ">=4.0.0", "configuration", "security/passwords.py"),
     # watchfiles does watchdog's work with fewer wake-ups (A43).
     "watchdog >=3.0.0": ("watchfiles", ">=1.0.0", "service", "watcher.py"),
+    # joserfc does PyJWT's: approvals are JSON Web Tokens (A43).
+    "jwt >=2.8.0": ("joserfc", ">=1.8.0", "configuration", "service/approvals.py"),
     # New hashes of passwords; bcrypt's of older systems are read.
     "A43: argon2": ("argon2-cffi", ">=23.1.0", "configuration", "security/passwords.py"),
 }
@@ -121,7 +123,7 @@ def test_the_configuration_module_stands_on_what_is_asked_or_what_does_its_work(
 
 @pytest.mark.feature("PK-05")
 async def test_sessions_do_what_jwt_was_asked_for_and_can_be_revoked() -> None:
-    # "jwt >=2.8.0": a token says who asks, cannot be changed and ends by itself.
+    # A token says who asks, cannot be changed and ends by itself.
     clock = Calendar()
     sessions = Sessions(SessionPolicy(lifetime=60, idle=60), clock=clock)
     token, other = [(await sessions.open("ada")).token.reveal() for _ in range(2)]
