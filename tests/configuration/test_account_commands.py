@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import subprocess
 import sys
 import time
@@ -21,6 +22,7 @@ from hxp_enterprise_llm.testing.connections import free_port
 from hxp_enterprise_llm.testing.world import World, running_world
 
 pytestmark = pytest.mark.feature("CC-02", "CC-03")
+GUIDE = Path(__file__).parents[2] / "docs/how-to/let-people-log-in.md"
 PASSWORD = "a long password of hers"
 
 
@@ -100,6 +102,17 @@ def test_a_person_can_log_in_once_an_administrator_has_said_so(
     assert world.document("config", "account", "remove", "demo", "ada") == {"name": "ada"}
     with pytest.raises(CitadelError, match="401"):
         login(server)
+
+
+def test_every_command_of_the_guide_runs_in_its_order(
+    world: World, server: ConfigurationDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blocks = re.findall(r"^```console\n(.*?)^```", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
+    commands = [line for block in blocks for line in block.splitlines()]
+    assert [line.split()[3] for line in commands] == ["set", "list", "remove"]
+    for line in commands:
+        piped(monkeypatch, PASSWORD)
+        world.citadel(*("demo" if word == "local" else word for word in line.split()[1:]))
 
 
 def test_what_the_service_refuses_is_told_with_its_next_step(

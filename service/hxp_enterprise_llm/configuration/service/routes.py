@@ -20,7 +20,6 @@ from hxp_enterprise_llm.configuration.service.door import Call
 from hxp_enterprise_llm.configuration.service.errors import (
     PreconditionFailedError,
     PreconditionRequiredError,
-    UnauthenticatedError,
 )
 from hxp_enterprise_llm.configuration.service.explaining import explained, path_of, value_of
 from hxp_enterprise_llm.configuration.service.fleet import FORGOTTEN, Replica, view
@@ -259,10 +258,11 @@ async def watch(
     parts.hub.admit(call.principal.id)
 
     async def allowed() -> bool:
-        # A key that is taken away, or a session that is over, ends what it opened.
+        # A key that is taken away, or a session that is over, ends what it opened; so does one
+        # that cannot be looked up.
         try:
             now = await parts.door.enter(request.headers.getlist("authorization"))
-        except UnauthenticatedError:
+        except CitadelError:
             return False
         return now.may(Do.WATCH, _resource(key))
 
