@@ -17,7 +17,7 @@ from hxp_enterprise_llm.configuration.secrets.errors import (
     VaultRefusedError,
     VaultSealedError,
 )
-from hxp_enterprise_llm.configuration.secrets.leases import Lease, RenewalPolicy
+from hxp_enterprise_llm.configuration.secrets.leases import RenewalPolicy
 from hxp_enterprise_llm.configuration.secrets.secret import Secret
 from hxp_enterprise_llm.configuration.secrets.vault.auth import AppRole, StaticToken
 from hxp_enterprise_llm.configuration.secrets.vault.client import VaultClient
@@ -152,11 +152,6 @@ async def test_a_login_answer_of_no_known_form_is_said(
             await client.request("GET", "kv/data/a")
     finally:
         await client.aclose()
-
-
-async def test_leases_of_dynamic_secrets_are_renewed(double: Double, client: VaultClient) -> None:
-    double.answer = web.json_response({"lease_duration": 60, "renewable": True})
-    assert await client.renew_lease("database/creds/app/1") == Lease(60.0, renewable=True)
 
 
 async def test_health_is_asked_without_a_token(double: Double, client: VaultClient) -> None:

@@ -52,12 +52,17 @@ def with_target(
         addresses: Their backends are opened beside the local ones.
         strict: Refuse when one of them is not set up; else it says so when it is used.
     """
-    from hxp_enterprise_llm.configuration.secrets.references import local_manager, operator
+    from hxp_enterprise_llm.configuration.secrets.references import (
+        local_manager,
+        operator,
+        policy_of,
+    )
 
     schemes = {address.partition(":")[0] for address in addresses}
 
     async def opened() -> T:
-        manager = local_manager(target.state, os.environ, schemes, strict=strict)
+        policy = policy_of(target.loaded)
+        manager = local_manager(target.state, os.environ, schemes, strict=strict, policy=policy)
         try:
             return await work(manager, operator())
         finally:

@@ -216,3 +216,21 @@ def test_a_key_of_90_days_is_listed_and_replaced_for_all_environments(
     assert before not in store.used_keys()
     assert store.get("a").reveal() == "1"
     assert piped("due", "local") == 0
+
+
+@pytest.mark.feature("CC-04")
+def test_at_security_level_high_no_secret_travels_in_clear(
+    state: Path, piped: Piped, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VAULT_ADDR", "http://127.0.0.1:1")
+    monkeypatch.setenv("VAULT_TOKEN", "t")
+    environment = state.parents[1] / "stacks/environments/local.yaml"
+    for level, code, said in (
+        ("medium", 4, "cannot be reached"),
+        ("high", 3, "would send secrets in clear"),
+        ("critical", 3, "would send secrets in clear"),
+    ):
+        services = f"infrastructure_services: {{configuration: {{security: {{level: {level}}}}}}}\n"
+        environment.write_text(FILE + services)
+        assert piped("get", "local", "vault:kv/app#token") == code
+        assert said in capsys.readouterr().err

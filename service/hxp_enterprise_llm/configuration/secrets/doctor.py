@@ -16,6 +16,7 @@ from hxp_enterprise_llm.configuration.secrets.policy import SecretPolicy
 from hxp_enterprise_llm.configuration.secrets.references import (
     AUDIT_FILE,
     local_manager,
+    policy_of,
     refuse_unresolved,
     watched,
 )
@@ -46,7 +47,7 @@ async def examine(
         folder: Its state folder.
         clock: Time of now.
     """
-    store, policy = SealedStore(folder), SecretPolicy()
+    store, policy = SealedStore(folder), policy_of(loaded)
     checks: dict[str, Callable[[], Finding]] = {
         "key ring": lambda: _ring(KeyRing(store.ring.file, clock=clock), policy),
         "sealed file": lambda: _sealed(store),
@@ -99,7 +100,8 @@ def _references(loaded: LoadedEnvironment, folder: Path) -> Finding:
 async def _ages(loaded: LoadedEnvironment, folder: Path, clock: Clock) -> Finding:
     addresses = watched(loaded)
     schemes = {address.partition(":")[0] for address in addresses}
-    manager = local_manager(folder, os.environ, schemes, strict=False, clock=clock)
+    policy = policy_of(loaded)
+    manager = local_manager(folder, os.environ, schemes, strict=False, policy=policy, clock=clock)
     try:
         found = await manager.look(addresses)
     except (CitadelError, OSError) as error:

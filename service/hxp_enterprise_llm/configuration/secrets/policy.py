@@ -28,13 +28,14 @@ class SecretPolicy:
     durable_reads: bool = False
 
 
-_USUAL = SecretPolicy()
+USUAL = SecretPolicy()
+"""Of levels `low` and `medium`."""
 _STRICT = SecretPolicy(
     cache=CachePolicy(fresh=30.0, stale=300.0), clear_text=False, durable_reads=True
 )
 POLICIES = {
-    SecurityLevel.LOW: _USUAL,
-    SecurityLevel.MEDIUM: _USUAL,
+    SecurityLevel.LOW: USUAL,
+    SecurityLevel.MEDIUM: USUAL,
     SecurityLevel.HIGH: _STRICT,
     SecurityLevel.CRITICAL: _STRICT,
 }

@@ -19,6 +19,7 @@ from hxp_enterprise_llm.configuration.secrets.backends.process import (
 )
 from hxp_enterprise_llm.configuration.secrets.errors import SecretRefusedError
 from hxp_enterprise_llm.configuration.secrets.keyring import Clock, utc_now
+from hxp_enterprise_llm.configuration.secrets.policy import POLICIES, USUAL, SecretPolicy
 from hxp_enterprise_llm.configuration.secrets.secret import Secret
 from hxp_enterprise_llm.configuration.secrets.store import SealedStore
 from hxp_enterprise_llm.configuration.secrets.values import new_value
@@ -49,11 +50,18 @@ class Secrets:
         folder: The state folder of the environment, `.citadel/NAME`.
         variables: The environment to read; that of the process when not given.
         actor: Who reads, for the audit log; who runs the process when not given.
+        policy: What the environment's security level asks for.
     """
 
     def __init__(
-        self, folder: Path, *, variables: Mapping[str, str] | None = None, actor: str = ""
+        self,
+        folder: Path,
+        *,
+        variables: Mapping[str, str] | None = None,
+        actor: str = "",
+        policy: SecretPolicy = USUAL,
     ) -> None:
+        self._policy = policy
         self._store = SealedStore(folder)
         self._audit, self._actor = folder / AUDIT_FILE, actor or operator()
         self._variables = os.environ if variables is None else variables
@@ -93,7 +101,8 @@ class Secrets:
         if scheme == "credential":
             return Credentials(_credentials(self._variables)).read(path)
         if scheme in REMOTE:
-            return blocking(lambda: _read(REMOTE[scheme](self._variables), path))
+            opened = REMOTE[scheme]
+            return blocking(lambda: _read(opened(self._variables, self._policy), path))
         raise SecretRefusedError(
             f"secret reference {scheme}:… cannot be resolved",
             next_step="Use generated:, file:, env:, credential:, vault:, aws: or kubernetes:.",
@@ -118,7 +127,7 @@ def refuse_unresolved(loaded: LoadedEnvironment, folder: Path, only: KeyPath | N
     from hxp_enterprise_llm.configuration.diagnostics import Diagnostic, InvalidEnvironmentError
     from hxp_enterprise_llm.configuration.rules.secrets import UNRESOLVED, references
 
-    secrets, found = Secrets(folder), []
+    secrets, found = Secrets(folder, policy=policy_of(loaded)), []
     for path, reference in references(loaded.environment):
         if reference.startswith("generated:") or path != (only or path):
             continue
@@ -131,6 +140,12 @@ def refuse_unresolved(loaded: LoadedEnvironment, folder: Path, only: KeyPath | N
         raise InvalidEnvironmentError(found)
 
 
+def policy_of(loaded: LoadedEnvironment) -> SecretPolicy:
+    """Return what the security level of an environment asks of its secrets."""
+    security = loaded.environment.infrastructure_services.configuration.security
+    return POLICIES[security.level]
+
+
 def watched(loaded: LoadedEnvironment) -> tuple[str, ...]:
     """Return the references of an environment that lie outside its sealed file, sorted."""
     from hxp_enterprise_llm.configuration.rules.secrets import references
@@ -139,26 +154,27 @@ def watched(loaded: LoadedEnvironment) -> tuple[str, ...]:
     return tuple(sorted(name for name in named if not name.startswith("generated:")))
 
 
-def _vault(variables: Mapping[str, str]) -> Backend:
+def _vault(variables: Mapping[str, str], policy: SecretPolicy) -> Backend:
     from hxp_enterprise_llm.configuration.secrets.backends.vault import Vault
     from hxp_enterprise_llm.configuration.secrets.vault.settings import VaultSettings
 
-    return Vault.connect(VaultSettings.from_variables(variables))
+    settings = VaultSettings.from_variables(variables, clear_text=policy.clear_text)
+    return Vault.connect(settings)
 
 
-def _aws(variables: Mapping[str, str]) -> Backend:
+def _aws(variables: Mapping[str, str], _: SecretPolicy) -> Backend:
     from hxp_enterprise_llm.configuration.secrets.backends.aws import SecretsManager
 
     return SecretsManager.connect(variables)
 
 
-def _kubernetes(variables: Mapping[str, str]) -> Backend:
+def _kubernetes(variables: Mapping[str, str], _: SecretPolicy) -> Backend:
     from hxp_enterprise_llm.configuration.secrets.backends.kubernetes import KubernetesSecrets
 
     return KubernetesSecrets.connect(variables)
 
 
-REMOTE: dict[str, Callable[[Mapping[str, str]], Backend]] = {
+REMOTE: dict[str, Callable[[Mapping[str, str], SecretPolicy], Backend]] = {
     "vault": _vault,
     "aws": _aws,
     "kubernetes": _kubernetes,
@@ -172,6 +188,7 @@ def local_manager(
     schemes: Collection[str] = (),
     *,
     strict: bool = True,
+    policy: SecretPolicy = USUAL,
     clock: Clock = utc_now,
 ) -> SecretManager:
     """Return a manager of one environment, for whom its files belong to.
@@ -181,6 +198,7 @@ def local_manager(
         variables: The environment to read.
         schemes: Other backends to open beside the local ones, those of them that there are.
         strict: Refuse when one of them is not set up; else it says so when it is used.
+        policy: What the environment's security level asks for.
         clock: Time of now.
 
     Raises:
@@ -196,24 +214,31 @@ def local_manager(
         Variables(variables),
         Files(folder.parents[1]),
     ]
-    backends += [_opened(name, variables, strict) for name in sorted(REMOTE) if name in schemes]
+    backends += [
+        _opened(name, variables, policy, strict=strict)
+        for name in sorted(REMOTE)
+        if name in schemes
+    ]
     if "credential" in schemes:
         backends.append(Credentials(_credentials(variables)))
     return SecretManager(
         backends,
         access=EVERYTHING,
         audit=AuditLog(folder / AUDIT_FILE, clock=clock),
+        policy=policy,
         environment=folder.name,
         hook=command_hook(folder.name),
         clock=clock,
     )
 
 
-def _opened(scheme: str, variables: Mapping[str, str], strict: bool) -> Backend:  # noqa: FBT001
+def _opened(
+    scheme: str, variables: Mapping[str, str], policy: SecretPolicy, *, strict: bool
+) -> Backend:
     from hxp_enterprise_llm.configuration.secrets.backends.base import NotSetUp
 
     try:
-        return REMOTE[scheme](variables)
+        return REMOTE[scheme](variables, policy)
     except SecretRefusedError as error:
         if strict:
             raise

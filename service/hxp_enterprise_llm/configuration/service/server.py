@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Unpack
 from hxp_enterprise_llm.configuration.diff import changes
 from hxp_enterprise_llm.configuration.revisions import Revision
 from hxp_enterprise_llm.configuration.secrets.envelope import Keys as EnvelopeKeys
+from hxp_enterprise_llm.configuration.secrets.policy import POLICIES
 from hxp_enterprise_llm.configuration.secrets.rotation import keep_counted
 from hxp_enterprise_llm.configuration.secrets.secret import Secret
 from hxp_enterprise_llm.configuration.secrets.watching import AgeWatch
@@ -254,7 +255,8 @@ class ConfigurationService(BaseInfrastructureService[ConfigurationServiceConfig]
             self._show_ages(Path(self.config.secrets))
 
     def _show_ages(self, folder: Path) -> None:
-        watch = AgeWatch(folder, self.metrics.registry, clock=self._now)
+        policy = POLICIES[self.config.security.level]
+        watch = AgeWatch(folder, self.metrics.registry, policy=policy, clock=self._now)
 
         def told(error: Exception | None) -> None:
             if error is None:

@@ -125,12 +125,6 @@ class VaultClient:
         token = await self._logged_in()
         return lease_of(await self.send("POST", "auth/token/renew-self", {}, token=token.value))
 
-    async def renew_lease(self, lease_id: str) -> Lease:
-        """Make a lease of a dynamic secret live longer."""
-        answer = await self.request("POST", "sys/leases/renew", {"lease_id": lease_id})
-        seconds, renewable = answer.get("lease_duration", 0), answer.get("renewable", False)
-        return Lease(float(seconds), renewable=bool(renewable))
-
     async def health(self) -> str:
         """Return version and state in a line.
 
