@@ -95,3 +95,15 @@ async def test_a_worker_needs_each_package_that_the_gateway_asks_for(
         (installed / "away").rename(installed / name)
         assert f"No module named '{name}'" in said.decode()
     assert len(names) > 5
+
+
+async def test_a_worker_loads_nothing_that_it_does_not_use() -> None:
+    code = "import sys, hxp_enterprise_llm.gateway.process; print(*sys.modules)"
+    asked = await asyncio.create_subprocess_exec(
+        sys.executable, "-I", "-c", code, stdout=asyncio.subprocess.PIPE
+    )
+    shown, _ = await asyncio.wait_for(asked.communicate(), 30)
+    # Of its memory, each would take megabytes.
+    unused = {"typer", "rich", "jinja2", "structlog", "stamina", "cryptography", "fastapi"}
+    unused |= {"asyncpg", "hxp_enterprise_llm.schemas.environment"}
+    assert not unused & set(shown.decode().split())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -82,3 +83,22 @@ def _replaces(data: Any, over: Written, path: KeyPath) -> bool:
     except KeyError:
         return False
     return not (isinstance(below, dict) and isinstance(value_at(over.data, path), dict))
+
+
+def pruned(
+    data: dict[str, Any], removed: Collection[KeyPath], at: KeyPath = ()
+) -> Iterator[tuple[str, Any]]:
+    """Yield the items of a map without the removed paths; maps below are copies."""
+    for key, value in data.items():
+        path = (*at, key)
+        if path in removed:
+            continue
+        yield key, _pruned(value, removed, path)
+
+
+def _pruned(value: Any, removed: Collection[KeyPath], path: KeyPath) -> Any:
+    if isinstance(value, dict):
+        return dict(pruned(value, removed, path))
+    if isinstance(value, list):
+        return [item for index, item in enumerate(value) if (*path, index) not in removed]
+    return value

@@ -16,9 +16,14 @@ from hxp_enterprise_llm.configuration.diagnostics import (
     Place,
 )
 from hxp_enterprise_llm.configuration.fields import accepts_null
-from hxp_enterprise_llm.configuration.merge import Origins, merge, merge_origins, value_at
+from hxp_enterprise_llm.configuration.merge import (
+    Origins,
+    merge,
+    merge_origins,
+    pruned,
+    value_at,
+)
 from hxp_enterprise_llm.configuration.messages import diagnostics_of
-from hxp_enterprise_llm.configuration.remainder import pruned
 from hxp_enterprise_llm.configuration.sources.base import Layer
 
 ModelT = TypeVar("ModelT", bound=BaseModel)

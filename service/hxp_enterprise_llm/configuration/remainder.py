@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from hxp_enterprise_llm.configuration.diagnostics import KeyPath
 from hxp_enterprise_llm.configuration.fields import field_at
-from hxp_enterprise_llm.configuration.merge import value_at
+from hxp_enterprise_llm.configuration.merge import pruned, value_at
 from hxp_enterprise_llm.configuration.messages import nearest, path_of
 from hxp_enterprise_llm.schemas.environment import Environment
 from hxp_enterprise_llm.schemas.hosts import MOST_MEMORY, RoleName
@@ -60,25 +60,6 @@ def _environment(left: dict[str, Any]) -> Environment | None:
         return Environment.model_validate(left)
     except ValidationError:
         return None
-
-
-def pruned(
-    data: dict[str, Any], removed: Collection[KeyPath], at: KeyPath = ()
-) -> Iterator[tuple[str, Any]]:
-    """Yield the items of a map without the removed paths; maps below are copies."""
-    for key, value in data.items():
-        path = (*at, key)
-        if path in removed:
-            continue
-        yield key, _pruned(value, removed, path)
-
-
-def _pruned(value: Any, removed: Collection[KeyPath], path: KeyPath) -> Any:
-    if isinstance(value, dict):
-        return dict(pruned(value, removed, path))
-    if isinstance(value, list):
-        return [item for index, item in enumerate(value) if (*path, index) not in removed]
-    return value
 
 
 def _without_index(path: KeyPath) -> KeyPath:

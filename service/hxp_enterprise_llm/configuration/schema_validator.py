@@ -21,9 +21,9 @@ from hxp_enterprise_llm.configuration.diagnostics import (
     Place,
 )
 from hxp_enterprise_llm.configuration.fields import choices
+from hxp_enterprise_llm.configuration.merge import pruned
 from hxp_enterprise_llm.configuration.messages import nearest, path_of
 from hxp_enterprise_llm.configuration.pipeline import Draft, Outcome, assemble, compiled
-from hxp_enterprise_llm.configuration.remainder import pruned
 from hxp_enterprise_llm.configuration.rules.deployments import DeploymentSubject
 from hxp_enterprise_llm.configuration.rules.services import ServiceSubject
 from hxp_enterprise_llm.configuration.sources.base import Layer, places_below
