@@ -282,6 +282,23 @@ async def test_where_no_revision_is_good_nothing_starts(source: MemorySource, sh
     assert not again.health().ok
 
 
+async def test_a_store_that_goes_away_while_the_last_good_one_is_looked_for_starts_nothing(
+    source: MemorySource, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(number: int) -> bytes | None:
+        raise ConnectionRefusedError(number)
+
+    await history(source, shelf, 1, 2)
+    shelf.tamper(2)
+    monkeypatch.setattr(shelf, "read", away)
+    again = managed(source, shelf)
+    with pytest.raises(ReloadError, match="revision 2 of memory was changed"):
+        await again.load()
+    monkeypatch.undo()
+    await again.noticed("poll")
+    assert again.snapshot.config.level == 1
+
+
 async def test_a_start_without_its_store_is_judged_when_the_store_is_back(
     source: MemorySource, shelf: Shelf
 ) -> None:
