@@ -42,7 +42,7 @@ def test_the_printed_curl_line_works_when_pasted(live: Live) -> None:
 
 def test_plan_finds_nothing_to_do_on_an_unchanged_environment(live: Live) -> None:
     document = json.loads(live.citadel("plan", "--output", "json").stdout)
-    assert document == {"resources": [], "changes": []}
+    assert document == {"resources": [], "changes": [], "settings": []}
 
 
 def test_verify_checks_every_kind_and_exits_0(live: Live) -> None:

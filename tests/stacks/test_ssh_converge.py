@@ -153,7 +153,7 @@ def test_kernel_and_clock_of_a_container_are_left_alone(onsite: Onsite) -> None:
 
 
 def test_a_second_run_finds_nothing_to_do(onsite: Onsite) -> None:
-    assert onsite.plan() == {"resources": [], "changes": []}
+    assert onsite.plan() == {"resources": [], "changes": [], "settings": []}
     again = onsite.live.citadel("up").stdout
     for phase in ("artifacts", "hosts", "converge"):
         assert [line for line in again.splitlines() if f" {phase} " in line and "= " in line], again
@@ -169,7 +169,7 @@ def test_a_file_tampered_with_is_reported_and_repaired_and_nothing_else(onsite: 
     onsite.live.citadel("up")
     assert "maxclients 7" not in onsite.shell("data-1", f"cat {path}")
     assert onsite.shell("data-1", process) == before
-    assert onsite.plan() == {"resources": [], "changes": []}
+    assert onsite.plan() == {"resources": [], "changes": [], "settings": []}
 
 
 def test_a_copy_that_was_changed_on_the_host_is_sent_again_and_never_installed(

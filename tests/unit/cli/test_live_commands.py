@@ -178,7 +178,22 @@ def test_logs_of_a_host_that_is_away_end_with_4(live: World) -> None:
 def test_plan_ends_with_0_when_there_is_nothing_to_do(live: World) -> None:
     assert live.citadel("plan", "demo") == "demo is what its file says; nothing to do.\n"
     assert "--check" in live.called("ansible-playbook")[0]
-    assert live.document("plan", "demo") == {"resources": [], "changes": []}
+    assert live.document("plan", "demo") == {"resources": [], "changes": [], "settings": []}
+
+
+@pytest.mark.feature("CH-02")
+def test_plan_shows_changed_settings_with_the_effect_of_their_change(live: World) -> None:
+    live.citadel("up", "demo")
+    text = live.file.read_text()
+    live.file.write_text(text.replace("workers: 1}", "workers: 3, timeout: 200}"))
+    prefix = "infrastructure_services.api_gateway."
+    shown = live.citadel("plan", "demo").splitlines()
+    assert f"  {prefix}workers: 1 → 3 (drain)" in shown
+    assert f"  {prefix}timeout: 300.0 → 200.0 (drain)" in shown
+    found = {one["path"]: one["effect"] for one in live.document("plan", "demo")["settings"]}
+    assert found == {f"{prefix}workers": "drain", f"{prefix}timeout": "drain"}
+    live.file.write_text(text)
+    assert live.document("plan", "demo")["settings"] == []
 
 
 def test_plan_ends_with_2_when_services_would_change(live: World) -> None:
