@@ -21,6 +21,7 @@ from hxp_enterprise_llm.configuration.client import (
 )
 from hxp_enterprise_llm.configuration.secrets.secret import Secret
 from hxp_enterprise_llm.configuration.security.errors import SignatureError
+from hxp_enterprise_llm.configuration.security.sealing import CredentialKeys
 from hxp_enterprise_llm.configuration.security.signing import Signer, Verifier
 from hxp_enterprise_llm.schemas.gateway import GatewayConfig
 from hxp_enterprise_llm.testing.configuration_service import (
@@ -80,6 +81,29 @@ async def test_it_reads_from_the_service_and_keeps_the_last_good_on_disk(
     again = await two.load()
     await two.close()
     assert (again.fresh, again.config, again.revision) == (False, held.config, held.revision)
+
+
+@pytest.mark.feature("CC-04")
+async def test_the_copy_on_disk_is_sealed_with_a_key_and_opens_with_it_alone(
+    service: ServiceUnderTest, tmp_path: Path
+) -> None:
+    keys, others = (CredentialKeys([Secret(f"credential {number} of a test")]) for number in (1, 2))
+    one = client(tmp_path, service.base, sealing=keys)
+    held = await one.load()
+    await one.close()
+    kept = (tmp_path / "gateway.json").read_bytes()
+    assert kept.startswith(b"sealed:")
+    assert b"listen" not in kept
+    await service.service.stop()
+    two = client(tmp_path, service.base, sealing=keys)
+    again = await two.load()
+    assert (again.fresh, again.revision) == (False, held.revision)
+    await two.close()
+    for other in (others, None):
+        three = client(tmp_path, service.base, sealing=other)
+        with pytest.raises(NoConfigurationError):
+            await three.load()
+        await three.close()
 
 
 async def test_without_a_service_and_without_a_file_it_says_so(tmp_path: Path) -> None:

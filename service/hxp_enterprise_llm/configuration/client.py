@@ -29,6 +29,7 @@ from hxp_enterprise_llm.utilities.logging import Logger, get_logger
 from hxp_enterprise_llm.utilities.retry import Retrier, RetryPolicy
 
 if TYPE_CHECKING:
+    from hxp_enterprise_llm.configuration.secrets.envelope import Keys
     from hxp_enterprise_llm.configuration.security.signing import Verifier
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -142,6 +143,7 @@ class ConfigurationClient(Generic[ModelT]):
         cache: The file that keeps the last good revision; its folder must exist.
         replica: Name to report by; empty: it is reported to nobody.
         verifier: Public keys that revisions must be signed with; None asks for no signature.
+        sealing: Keys that the file is sealed with; None leaves it readable to its owner.
         retry: Pauses between tries while no server answers.
         beat: Seconds between two reports.
         logger: Where events go.
@@ -157,6 +159,7 @@ class ConfigurationClient(Generic[ModelT]):
         cache: Path,
         replica: str = "",
         verifier: Verifier | None = None,
+        sealing: Keys | None = None,
         retry: RetryPolicy | None = None,
         beat: float = 15.0,
         logger: Logger | None = None,
@@ -165,6 +168,7 @@ class ConfigurationClient(Generic[ModelT]):
         self._document, self._cache = (kind, name), cache
         self._path = f"/v1/documents/{kind}/{name}"
         self._replica, self._verifier, self._beat = replica, verifier, beat
+        self._sealing = sealing
         self._retrier = Retrier(retry or RetryPolicy())
         self._log = logger or get_logger("configuration-client", document=f"{kind}/{name}")
         self.held: Held[ModelT] | None = None
@@ -214,7 +218,7 @@ class ConfigurationClient(Generic[ModelT]):
         self._same(revision, known)
         held = Held(self._parsed(revision), revision)
         try:
-            await asyncio.to_thread(write_atomic, self._cache, encoded(revision), mode=0o600)
+            await asyncio.to_thread(write_atomic, self._cache, self._sealed(revision), mode=0o600)
         except OSError as error:
             # What serves does not wait for a disk; only a start without a server needs the file.
             self._log.warning("revision-not-kept", file=str(self._cache), error=str(error))
@@ -317,7 +321,7 @@ class ConfigurationClient(Generic[ModelT]):
     async def _kept(self) -> Held[ModelT] | None:
         """Return the last good revision; None when there is none, or it was changed."""
         try:
-            record = await asyncio.to_thread(self._cache.read_bytes)
+            record = self._opened(await asyncio.to_thread(self._cache.read_bytes))
             revision = decoded(_number_of(record), record, str(self._cache), None)
             return Held(self._parsed(self._trusted(revision)), revision, fresh=False)
         except FileNotFoundError:
@@ -326,6 +330,25 @@ class ConfigurationClient(Generic[ModelT]):
             code = error.code if isinstance(error, CitadelError) else type(error).__name__
             self._log.warning("kept-revision-unusable", file=str(self._cache), code=code)
             return None
+
+    def _sealed(self, revision: Revision) -> bytes:
+        record = encoded(revision)
+        if self._sealing is None:
+            return record
+        from hxp_enterprise_llm.configuration.security.sealing import seal_record
+
+        return seal_record(self._sealing, self._copy, record)
+
+    def _opened(self, record: bytes) -> bytes:
+        if self._sealing is None:
+            return record
+        from hxp_enterprise_llm.configuration.security.sealing import open_record
+
+        return open_record(self._sealing, self._copy, record)
+
+    @property
+    def _copy(self) -> str:
+        return f"copies/{'/'.join(self._document)}"
 
     def _trusted(self, revision: Revision) -> Revision:
         if self._verifier is not None:
