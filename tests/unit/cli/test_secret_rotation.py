@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.unit.cli.conftest import FILE
 
+from hxp_enterprise_llm.cli.main import run
 from hxp_enterprise_llm.configuration.secrets import Secret
 from hxp_enterprise_llm.configuration.secrets.keyring import KeyRing
 from hxp_enterprise_llm.configuration.secrets.rules import MadeBy, RotationRule
@@ -234,3 +235,26 @@ def test_at_security_level_high_no_secret_travels_in_clear(
         environment.write_text(FILE + services)
         assert piped("get", "local", "vault:kv/app#token") == code
         assert said in capsys.readouterr().err
+
+
+@pytest.mark.feature("CX-05")
+def test_compliance_judges_the_age_of_secrets_and_of_their_key_and_the_audit_log(
+    state: Path, piped: Piped, capsys: Capture
+) -> None:
+    state.mkdir(parents=True)
+    long_ago = datetime.now(UTC) - LONG_AGO
+    SealedStore(state, clock=lambda: long_ago).set("a", Secret("1"), made_by=MadeBy.GENERATED)
+
+    def judged() -> dict[str, str]:
+        capsys.readouterr()
+        run(["config", "compliance", "local", "--output", "json"])
+        findings = json.loads(capsys.readouterr().out)["findings"]
+        return {one["id"]: f"{one['outcome']}: {one['evidence']}" for one in findings}
+
+    assert judged()["S202"] == "fail: 2 older than 90 days"
+    assert piped("rotate", "local", "--due") == 0
+    assert judged()["S202"] == "pass: 0 older than 90 days"
+    assert judged()["S301"].startswith("pass: ")
+    log = state / "audit.jsonl"
+    log.write_text(log.read_text().replace("person:", "nobody:", 1))
+    assert judged()["S301"].startswith("fail: ")

@@ -12,7 +12,7 @@ from hxp_enterprise_llm.configuration.report.form import Item, Level, Section
 from hxp_enterprise_llm.configuration.revisions.base import Revision
 from hxp_enterprise_llm.configuration.secrets.backends.sealed import SealedFile
 from hxp_enterprise_llm.configuration.secrets.references import AUDIT_FILE
-from hxp_enterprise_llm.configuration.secrets.rotation import ages
+from hxp_enterprise_llm.configuration.secrets.rotation import aged
 from hxp_enterprise_llm.configuration.secrets.store import SealedStore
 from hxp_enterprise_llm.configuration.security.access import (
     STANDARD_ROLES,
@@ -79,9 +79,7 @@ async def _facts(
     now: datetime,
 ) -> Facts:
     store = SealedStore(state)
-    walk = await ages(
-        "generated", SealedFile(store).list(), POLICIES[level].secrets.rotate_every, now
-    )
+    walk = await aged(SealedFile(store), POLICIES[level].secrets.rotate_every, now)
     log = state / AUDIT_FILE
     records, oldest, fault = _audit(log)
     listeners, own = loaded.environment.listeners, _service(loaded)
