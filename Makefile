@@ -3,8 +3,11 @@ ENVIRONMENT ?= local
 citadel := .venv/bin/citadel
 python := .venv/bin/python
 
+# Without what Python keeps of compiled code, each of some hundred processes compiles it all again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
-.PHONY: help up down check test bench bench-config features coverage requirements generate format bootstrap
+.PHONY: help up down check types fresh unit test bench bench-config features coverage requirements generate format bootstrap
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,8 +26,14 @@ down: bootstrap ## Remove ENVIRONMENT with its data; asks first (YES=1 does not)
 check: bootstrap ## Lint, types, unit tests, generated files fresh; under a minute.
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/ruff format --check --quiet .
+	@$(MAKE) --no-print-directory --jobs types fresh unit
+
+# Parts of check, side by side.
+types:
 	@.venv/bin/mypy --no-error-summary
+fresh:
 	@$(python) -m hxp_enterprise_llm.configuration.generate --check
+unit:
 	@$(python) -m pytest -q -n auto --dist worksteal tests/unit
 
 test: check ## Every layer on real engines, hosts and daemons.
@@ -37,8 +46,13 @@ bench: bootstrap ## Measure the figures of docs/benchmarks.md.
 bench-config: bootstrap ## Measure the configuration library beside its peers.
 	@$(python) tests/bench/run.py --config
 
-coverage: bootstrap ## Lines and branches of the library that unit tests reach.
-	@$(python) -m pytest -q -n auto --dist worksteal tests/unit --cov --cov-report=term
+coverage: bootstrap ## Lines and branches of the library that unit tests and real daemons reach.
+	@rm -f build/coverage build/coverage.*
+	@$(python) -m pytest -q -n auto --dist worksteal tests/unit --cov --cov-report=
+	@$(python) -m pytest -q tests/configuration tests/secrets --cov --cov-append --cov-report=
+	@.venv/bin/coverage report
+	@.venv/bin/coverage json --quiet -o build/coverage.json
+	@$(python) tools/covered.py build/coverage.json
 
 requirements: bootstrap ## Export what uv.lock pins as requirements.txt, for those who need one.
 	@$(dir $(python))uv export --locked --quiet --no-emit-project --no-dev --all-extras --output-file build/requirements.txt

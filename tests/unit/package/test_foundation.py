@@ -27,7 +27,8 @@ def recipe(target: str) -> str:
     """Return what `make TARGET` runs."""
     match = re.search(rf"^{target}:.*\n((?:\t.*\n)*)", MAKEFILE, re.MULTILINE)
     assert match is not None
-    return match[1]
+    parts = re.search(r"\(MAKE\).*--jobs (.*)", match[1])
+    return match[1] + "".join(recipe(part) for part in (parts[1].split() if parts else ()))
 
 
 @pytest.mark.feature("KT-05", "CO-01")
@@ -226,7 +227,10 @@ def test_test_discovery_finds_every_file_of_tests(request: pytest.FixtureRequest
 def test_coverage_reporting_counts_branches() -> None:
     assert TOOLS["coverage"]["run"]["branch"] is True
     assert TOOLS["coverage"]["report"]["show_missing"] is True
-    assert "--cov" in recipe("coverage")
+    # Unit tests and those with real daemons, added up.
+    assert "tests/unit --cov " in recipe("coverage")
+    assert "tests/configuration tests/secrets --cov --cov-append" in recipe("coverage")
+    assert "tools/covered.py build/coverage.json" in recipe("coverage")
 
 
 @pytest.mark.feature("QB-04", "KT-05")
