@@ -69,6 +69,32 @@ def test_the_file_says_who_may_come_in() -> None:
     assert [one.principal for one in role.config.keys] == ["ada"]
 
 
+@pytest.mark.feature("CC-04", "CC-07")
+def test_security_is_what_the_file_says_and_exports_lie_where_backups_do() -> None:
+    usual = resolve(seen(), "edge-1")
+    assert usual.audit == "generated:configuration/audit-key"
+    assert (usual.config.audit_key, usual.config.sealing, usual.sealing) == ("audit", (), ())
+    assert usual.config.security.level == "medium"
+    assert usual.config.security.retention.days == 90
+    assert usual.config.security.retention.folder == "/opt/backups/configuration/audit"
+    settings = {
+        "sealing_keys": ["generated:configuration/sealing-2", "generated:configuration/sealing-1"],
+        "security": {
+            "level": "low",
+            "attempts": {"tries": 3},
+            "anomalies": {"zone": "Europe/Berlin"},
+            "retention": {"days": 120, "folder": "/mnt/audit"},
+        },
+    }
+    role = resolve(seen(infrastructure_services={"configuration": settings}), "edge-1")
+    assert role.sealing == tuple(settings["sealing_keys"])
+    assert role.config.sealing == ("sealing-1", "sealing-2")
+    security = role.config.security
+    assert (security.level, security.attempts.tries) == ("low", 3)
+    assert security.anomalies.zone == "Europe/Berlin"
+    assert (security.retention.days, security.retention.folder) == (120, "/mnt/audit")
+
+
 def test_its_address_is_known_to_all() -> None:
     host = {"edge-1": {**EDGE, "address": "192.168.10.29"}}
     environment = seen(hosts=host).environment
