@@ -99,9 +99,12 @@ def rollback(
     kept = asyncio.run(store.get(revision))
     if not kept.source:
         raise RefusedError(f"revision {revision} came from no file", next_step="Take another.")
-    now = path.read_text() if path.is_file() else ""
+    # Bytes: line ends are a part of the file, and a broken one may be no text.
+    now = path.read_bytes() if path.is_file() else b""
     stream = progress_stream(output)
-    lines = _text_diff(now, kept.source, path.name, revision)
+    lines = _text_diff(now.decode(errors="replace"), kept.source, path.name, revision)
+    if now != kept.source.encode() and not lines:
+        lines = f"{path.name}: line ends only\n"
     typer.echo(lines or f"{path.name} says that already", stream, nl=not lines)
     if lines:
         if not yes:
@@ -204,7 +207,7 @@ def _ask(path: Path, revision: int) -> None:
         raise CitadelError("nothing was changed")
 
 
-def _put_back(path: Path, now: str, kept: Revision) -> list[Change]:
+def _put_back(path: Path, now: bytes, kept: Revision) -> list[Change]:
     """Write the file of a revision; return what differs from it all the same.
 
     Raises:

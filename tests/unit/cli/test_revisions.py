@@ -12,6 +12,7 @@ import pytest
 
 from hxp_enterprise_llm.cli.main import run
 from hxp_enterprise_llm.configuration.revisions.local import local_revisions
+from hxp_enterprise_llm.core.exceptions import CitadelError
 from hxp_enterprise_llm.testing.world import World
 
 
@@ -136,6 +137,35 @@ def test_rollback_writes_through_a_link(applied: World) -> None:
     assert "workers: 1}" in target.read_text()
 
 
+@pytest.mark.feature("CM-02")
+def test_rollback_gives_the_file_back_to_the_byte(world: World) -> None:
+    text = b"\xef\xbb\xbf" + world.file.read_bytes().replace(b"\n", b"\r\n")
+    world.file.write_bytes(text)
+    world.citadel("up", "demo")
+    # Only the line ends, then no text at all.
+    for broken in (text.replace(b"\r\n", b"\n"), b"\xff\xfe broken"):
+        world.file.write_bytes(broken)
+        world.citadel("config", "rollback", "demo", "1", "--yes")
+        assert world.file.read_bytes() == text
+    assert "says that already" in world.citadel("config", "rollback", "demo", "1", "--yes")
+
+
+@pytest.mark.feature("CM-02")
+def test_a_rollback_that_is_refused_leaves_the_file_to_the_byte(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.citadel("up", "demo")
+    edited = world.file.read_bytes().replace(b"\n", b"\r\n") + b"# mine\r\n"
+    world.file.write_bytes(edited)
+
+    def refuse(_: str) -> None:
+        raise CitadelError("not valid any more")
+
+    monkeypatch.setattr("hxp_enterprise_llm.configuration.loader.load", refuse)
+    world.citadel("config", "rollback", "demo", "1", "--yes", code=1)
+    assert world.file.read_bytes() == edited
+
+
 def test_rollback_to_what_the_file_says_changes_nothing(applied: World) -> None:
     shown = applied.document("config", "rollback", "demo", "2", "--yes")
     assert shown == {"environment": "demo", "revision": 2, "changed": False}
@@ -240,6 +270,22 @@ def test_a_backup_that_cannot_be_read_or_was_changed_is_refused(
     archive.write_bytes(b"none")
     error = applied.document("config", "restore", "demo", str(archive), code=1)["error"]
     assert error["code"] == "revision.store"
+
+
+@pytest.mark.feature("CL-06")
+def test_a_backup_of_another_environment_is_refused(applied: World, tmp_path: Path) -> None:
+    archive = tmp_path / "other.gz"
+    other = local_revisions(tmp_path / "other")
+    asyncio.run(other.append({"hosts": {}}, actor="ann", reason="x"))
+    archive.write_bytes(asyncio.run(other.backup()))
+    before = applied.document("config", "history", "demo")
+    error = applied.document("config", "restore", "demo", str(archive), code=3)["error"]
+    assert error["code"] == "revision.foreign"
+    assert error["message"] == (
+        "revision 1 of the backup is of other/environment/other, "
+        "and this is the store of demo/environment/demo"
+    )
+    assert applied.document("config", "history", "demo") == before
 
 
 def test_another_file_of_the_same_name_has_no_say_in_the_history(

@@ -48,7 +48,7 @@ async def keep(applied: Applied, state: Path, *, actor: str, reason: str) -> Rev
     if not applied.environment.infrastructure_services.configuration.backup_enabled:
         return None
     store, document = local_revisions(state), document_of(applied.environment)
-    source = await asyncio.to_thread(applied.path.read_text)
+    source = (await asyncio.to_thread(applied.path.read_bytes)).decode()
     newest = await store.latest()
     if newest is not None and (newest.id, newest.source) == (revision_of(document), source):
         return None
