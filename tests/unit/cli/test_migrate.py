@@ -111,7 +111,7 @@ def test_a_newer_version_is_refused_and_named(world: World, old: Path) -> None:
     )
 
 
-@pytest.mark.feature("CM-02", "CM-03")
+@pytest.mark.feature("CM-03")
 def test_an_older_file_is_validated_with_a_warning_of_its_version(world: World, old: Path) -> None:
     (found,) = world.document("config", "validate", "old", code=3)
     warnings = [item["code"] for item in found["findings"] if item["severity"] == "warning"]

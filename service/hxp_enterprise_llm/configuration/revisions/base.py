@@ -185,6 +185,13 @@ class TamperedRevisionError(UnusableRevisionError):
     exit_code = ExitCode.REFUSED
 
 
+class ForeignRevisionError(TamperedRevisionError):
+    """A revision is of another environment or document than the store that it lies in."""
+
+    code = "revision.foreign"
+    cure = "Give the backup of this one; if nobody gave another, keep it: somebody moved it here."
+
+
 class NewerRevisionError(UnusableRevisionError):
     """A revision is of a version that is not known here."""
 

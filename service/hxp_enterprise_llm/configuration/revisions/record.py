@@ -10,6 +10,7 @@ from typing import Any
 from hxp_enterprise_llm.configuration.revisions.base import (
     START,
     VERSION,
+    ForeignRevisionError,
     NewerRevisionError,
     Revision,
     Signer,
@@ -37,7 +38,8 @@ def decoded(
         of: What it must be of; None takes any. Revisions of version 1 do not say.
 
     Raises:
-        TamperedRevisionError: It is not what was stored, or was stored for something else.
+        TamperedRevisionError: It is not what was stored.
+        ForeignRevisionError: It was stored for something else.
         NewerRevisionError: It is of a version that is not known.
     """
     try:
@@ -52,7 +54,7 @@ def decoded(
         raise TamperedRevisionError(number, where, "was changed after it was stored")
     if of is not None and revision.version > 1 and revision.of != of:
         why = f"is of {revision.of or 'nothing named'}, and this is the store of {of or 'none'}"
-        raise TamperedRevisionError(number, where, why)
+        raise ForeignRevisionError(number, where, why)
     if signer is not None and not _signed(revision, signer):
         raise TamperedRevisionError(number, where, "bears no signature that is trusted")
     return revision

@@ -166,6 +166,7 @@ class Revisions:
 
         Raises:
             TamperedRevisionError: The backup was changed; names the number.
+            ForeignRevisionError: It is of another environment or document.
             RevisionError: It is no backup, or of another history.
         """
         records = unpacked(archive)

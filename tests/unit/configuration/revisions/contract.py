@@ -20,7 +20,7 @@ from hxp_enterprise_llm.configuration.revisions import (
     TamperedRevisionError,
     UnknownRevisionError,
 )
-from hxp_enterprise_llm.configuration.revisions.base import START
+from hxp_enterprise_llm.configuration.revisions.base import START, ForeignRevisionError
 from hxp_enterprise_llm.configuration.revisions.record import decoded, encoded
 from hxp_enterprise_llm.configuration.secrets import Secret
 from hxp_enterprise_llm.configuration.snapshot import canonical, revision_of
@@ -274,8 +274,9 @@ class RevisionContract:
         records, archive = await shelf.span(1, 2), await ours.backup()
         store = Revisions(other, of=theirs)
         said = f"revision 1 of .* is of {PRODUCTION}, and this is the store of {theirs or 'none'}"
-        with pytest.raises(TamperedRevisionError, match=said):
+        with pytest.raises(ForeignRevisionError, match=said) as found:
             await store.restore(archive)
+        assert "Give the backup of this one" in found.value.next_step
         assert await store.latest() is None
         # Moved past the store, as somebody may who can write files or rows.
         await other.add(records)
