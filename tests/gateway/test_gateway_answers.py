@@ -254,6 +254,46 @@ async def test_a_request_without_an_id_gets_one_that_the_log_has_too(
     assert (line["request_id"], line["status"], line["model"]) == (made, 200, "tiny")
 
 
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+
+
+@pytest.mark.parametrize(
+    ("given", "request_id", "trace_id"),
+    [
+        ({"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"}, TRACE, TRACE),
+        ({"traceparent": f"00-{TRACE}-b7ad6b7169203331-01", "X-Request-Id": "r-1"}, "r-1", TRACE),
+        ({"traceparent": "00-made-up-01", "X-Request-Id": "r-2"}, "r-2", None),
+    ],
+)
+async def test_lines_of_a_request_are_joined_by_what_its_caller_named(
+    client: aiohttp.ClientSession,
+    gateway: RunningGateway,
+    given: dict[str, str],
+    request_id: str,
+    trace_id: str | None,
+) -> None:
+    async with client.post(CHAT, json=BODY, headers=given) as response:
+        assert response.headers["X-Request-Id"] == request_id
+    (line,) = await gateway.logged("request", 1)
+    assert line["request_id"] == request_id
+    assert len(line["trace_id"]) == 32
+    assert len(line["span_id"]) == 16
+    if trace_id is not None:
+        assert line["trace_id"] == trace_id
+    assert "made-up" not in gateway.log.read_text()
+    assert (line["service"], line["worker"]) == ("gateway", 1)
+
+
+async def test_a_key_in_a_header_that_is_logged_is_hidden(
+    client: aiohttp.ClientSession, gateway: RunningGateway
+) -> None:
+    async with client.get("/v1/models", headers={"X-Request-Id": KEY}) as response:
+        assert response.status == 200
+    (line,) = await gateway.logged("request", 1)
+    assert line["request_id"] == "[redacted]"
+    assert KEY not in gateway.log.read_text()
+
+
 async def test_no_key_and_no_body_gets_into_the_log(
     client: aiohttp.ClientSession, gateway: RunningGateway
 ) -> None:

@@ -86,11 +86,17 @@ async def nothing(_scope: Any, _receive: Any, _send: Any) -> None:
 async def test_the_rest_of_an_answer_that_nobody_reads_ends_in_an_abort(
     connect: Connect, *, closed: bool
 ) -> None:
+    loop = asyncio.get_running_loop()
+    began = loop.time()
     transport = connect(nothing)
     transport.unsent = 1
     if closed:
         transport.close()
+    assert not transport.aborted.is_set()
     await asyncio.wait_for(transport.aborted.wait(), 5)
+    # It had the time that `timeouts.send` gives, and what it did not read is not sent again.
+    assert loop.time() - began >= transport.protocol.limits.timeouts.send
+    assert (transport.closing, transport.written, transport.unsent) == (True, b"", 1)
     transport.protocol.connection_lost(None)
 
 
@@ -109,19 +115,25 @@ async def test_one_who_reads_in_time_is_not_cut(connect: Connect) -> None:
 async def test_a_request_with_others_behind_it_hears_that_its_client_left(
     connect: Connect,
 ) -> None:
-    heard, running = asyncio.Event(), asyncio.Event()
+    running = asyncio.Event()
+    heard: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
 
-    async def app(_scope: Any, receive: Any, _send: Any) -> None:
+    async def app(scope: Any, receive: Any, _send: Any) -> None:
         running.set()
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        heard.set()
+        while (said := (await receive())["type"]) != "http.disconnect":
+            heard.put_nowait((scope["path"], said))
+        heard.put_nowait((scope["path"], said))
 
     transport = connect(app)
-    transport.protocol.data_received(REQUEST * 2)
+    transport.protocol.data_received(REQUEST + REQUEST.replace(b"GET /", b"GET /behind"))
     await asyncio.wait_for(running.wait(), 5)
+    assert await asyncio.wait_for(heard.get(), 5) == ("/", "http.request")
     transport.protocol.connection_lost(None)
-    await asyncio.wait_for(heard.wait(), 5)
+    assert await asyncio.wait_for(heard.get(), 5) == ("/", "http.disconnect")
+    # The one behind it never begins: nobody is left to answer.
+    await asyncio.wait(transport.protocol.tasks or [asyncio.create_task(asyncio.sleep(0))])
+    assert heard.empty()
+    assert transport.written == b""
 
 
 async def test_many_requests_in_one_piece_are_no_large_head(connect: Connect) -> None:
