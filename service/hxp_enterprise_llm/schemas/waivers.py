@@ -24,7 +24,7 @@ class Waiver(WrittenModel):
         description="Id of the rule, such as C210."
     )
     path: str = Field(description="Key that the rule names, or a key above it: `hosts.llm-1`.")
-    reason: Annotated[str, StringConstraints(min_length=10)] = Field(
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=10)] = Field(
         description="Why the rule may be broken here; a sentence."
     )
     until: Annotated[date, BeforeValidator(_a_day)] = Field(

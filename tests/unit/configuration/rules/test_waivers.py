@@ -13,7 +13,7 @@ Judge = Callable[[dict[str, Any]], list[Diagnostic]]
 BROKEN = {"hosts/llm-1/memory": "4GiB"}
 
 
-def waiver(**fields: str) -> dict[str, Any]:
+def waiver(**fields: Any) -> dict[str, Any]:
     whole = {
         "rule": "C210",
         "path": "hosts.llm-1.memory",
@@ -58,9 +58,18 @@ def test_a_waiver_of_an_unknown_rule_is_refused(judge: Judge) -> None:
     assert (problem.code, problem.message) == ("C901", "there is no such rule.")
 
 
-def test_a_waiver_needs_a_reason(judge: Judge) -> None:
-    (problem,) = judge({**BROKEN, **waiver(reason="meh")})
+@pytest.mark.parametrize("reason", ["", "meh", " " * 12, "\tmeh meh  "])
+def test_a_waiver_needs_a_reason(judge: Judge, reason: str) -> None:
+    (problem,) = judge({**BROKEN, **waiver(reason=reason)})
     assert problem.path == ("waivers", 0, "reason")
+    assert problem.fix == "Write at least 10 characters."
+
+
+@pytest.mark.parametrize("until", ["soon", "", "2026-02-30", 0, True, None, "2026-12"])
+def test_a_waiver_needs_a_day_as_its_end(judge: Judge, until: Any) -> None:
+    (problem,) = judge({**BROKEN, **waiver(until=until)})
+    assert problem.path == ("waivers", 0, "until")
+    assert problem.fix == "Write a date such as 2027-01-31."
 
 
 def test_ids_are_of_one_form_and_never_twice() -> None:
