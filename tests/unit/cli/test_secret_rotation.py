@@ -13,12 +13,14 @@ from tests.unit.cli.conftest import FILE
 from hxp_enterprise_llm.cli.main import run
 from hxp_enterprise_llm.configuration.secrets import Secret
 from hxp_enterprise_llm.configuration.secrets.keyring import KeyRing
+from hxp_enterprise_llm.configuration.secrets.references import local_manager
 from hxp_enterprise_llm.configuration.secrets.rules import MadeBy, RotationRule
 from hxp_enterprise_llm.configuration.secrets.store import SealedStore
 
 Capture = pytest.CaptureFixture[str]
 Piped = Callable[..., int]
 CANARY = "canary-c1i-90d2"
+FORMATS = Path(__file__).parents[1] / "configuration/secrets/formats"
 LONG_AGO = timedelta(days=91)
 
 
@@ -258,3 +260,31 @@ def test_compliance_judges_the_age_of_secrets_and_of_their_key_and_the_audit_log
     log = state / "audit.jsonl"
     log.write_text(log.read_text().replace("person:", "nobody:", 1))
     assert judged()["S301"].startswith("fail: ")
+
+
+@pytest.mark.feature("CX-03")
+def test_what_an_older_version_generated_is_rotated_and_what_somebody_gave_is_not(
+    state: Path, piped: Piped, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The files are of 2026-11-21, and of format 2, which does not say who made a value."""
+    state.mkdir(parents=True)
+    for name, target in (("ring.json", "secrets.key"), ("sealed-2.json", "local/secrets.json")):
+        (state.parent / target).write_bytes((FORMATS / name).read_bytes())
+        (state.parent / target).chmod(0o600)
+    store = SealedStore(state)
+    before = {path: store.get(path).reveal() for path in store.paths()}
+    in_90_days = datetime(2026, 11, 21, 12, tzinfo=UTC) + timedelta(days=90)
+    monkeypatch.setattr(
+        local_manager,
+        "__kwdefaults__",
+        {**local_manager.__kwdefaults__, "clock": lambda: in_90_days},
+    )
+    assert piped("rotate", "local", "--due", "--output", "json") == 2
+    document = json.loads(capsys.readouterr().out)
+    assert document["rotated"] == ["generated:gateway/key", "generated:redis/default"]
+    assert document["left"] == ["generated:smtp/password"]
+    after = {path: store.get(path).reveal() for path in store.paths()}
+    assert {path for path in after if after[path] != before[path]} == {
+        "gateway/key",
+        "redis/default",
+    }

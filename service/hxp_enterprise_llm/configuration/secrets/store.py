@@ -22,6 +22,7 @@ from hxp_enterprise_llm.configuration.secrets.entries import (
     read_entries,
 )
 from hxp_enterprise_llm.configuration.secrets.errors import (
+    SecretError,
     SecretNotFoundError,
     SecretRefusedError,
     TamperedError,
@@ -93,6 +94,21 @@ class SealedStore:
         if entry.format == RAW:
             return self.ring.entries()[0].key_id if self.ring.entries() else ""
         return envelope.key_id_of(entry.sealed, path)
+
+    def rule(self, path: str) -> RotationRule:
+        """Return how a secret is renewed; older formats do not say, so its value's form counts.
+
+        Raises:
+            SecretNotFoundError: There is none.
+        """
+        entry = self.entry(path)
+        if entry.format == FORMAT:
+            return entry.rule
+        try:
+            return _derived(path, self._open(path, entry))
+        except SecretError:
+            # Without the ring, or changed: reading it says so.
+            return entry.rule
 
     def get(self, path: str) -> Secret:
         """Return a value.
@@ -241,9 +257,7 @@ class SealedStore:
             sealed = envelope.rewrap(self.ring, path, entry.sealed, environment=self.environment)
             return replace(entry, sealed=sealed)
         value = self._open(path, entry)
-        # Older formats did not say who made a value: ours have a form of their own.
-        made_by = MadeBy.GENERATED if looks_generated(path, value) else MadeBy.GIVEN
-        return self._sealed(path, value, entry, RotationRule(made_by))
+        return self._sealed(path, value, entry, _derived(path, value))
 
     def _open(self, path: str, entry: Entry) -> str:
         try:
@@ -296,3 +310,8 @@ class SealedStore:
     def _write(self, entries: dict[str, Entry]) -> None:
         write_atomic(self.file, document_of(entries), mode=0o600)
         self._entries, self._seen = entries, UNSEEN
+
+
+def _derived(path: str, value: str) -> RotationRule:
+    """Return the rule of a value of an older format: ours have a form of their own."""
+    return RotationRule(MadeBy.GENERATED if looks_generated(path, value) else MadeBy.GIVEN)

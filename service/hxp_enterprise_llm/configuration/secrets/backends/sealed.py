@@ -54,8 +54,8 @@ class SealedFile:
     async def info(self, path: str) -> SecretInfo:
         """Return what may be shown of a secret."""
         entry = self.store.entry(path)
-        key_id = self.store.key_id(path)
-        return SecretInfo(path, entry.version, entry.made_at, key_id, entry.rule)
+        key_id, rule = self.store.key_id(path), self.store.rule(path)
+        return SecretInfo(path, entry.version, entry.made_at, key_id, rule)
 
     def keys(self) -> tuple[SecretInfo, ...]:
         """Return the key that seals; nothing where the ring is not at hand."""
