@@ -259,6 +259,7 @@ class ConfigurationSecurity(BaseInfrastructureService[SecurityConfig]):
         self.record(actor, "password.remove", "ok", f"principals:{name}")
         removed = await self.accounts.remove(name)
         await self.sessions.revoke_all(name)
+        await self.attempts.succeeded(name)
         return removed
 
     # What they may do, and what they did.

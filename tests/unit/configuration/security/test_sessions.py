@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import hmac
+import json
 import pickle
 from datetime import timedelta
 
@@ -85,6 +88,22 @@ async def test_a_session_ends_when_it_idles(clock: Calendar) -> None:
     assert not await valid(own, token)
     clock.forward(seconds=-40)
     assert not await valid(own, token), "what has ended is forgotten"
+
+
+@pytest.mark.parametrize("signing", ["none", "HS256"])
+async def test_a_json_web_token_is_no_session(clock: Calendar, signing: str) -> None:
+    """PyJWT is what the documents name; a token of ours says nothing, so nobody can forge one."""
+    own = sessions(clock)
+    opened = (await own.open("ada")).token.reveal()
+    assert "." not in opened
+    assert b"ada" not in base64.urlsafe_b64decode(opened.removeprefix("cts_") + "==")
+    claims = {"sub": "ada", "exp": int(clock().timestamp()) + 3600}
+    parts = [json.dumps(part).encode() for part in ({"alg": signing, "typ": "JWT"}, claims)]
+    text = b".".join(base64.urlsafe_b64encode(part).rstrip(b"=") for part in parts)
+    mark = hmac.digest(opened.encode(), text, "sha256") if signing == "HS256" else b""
+    forged = f"{text.decode()}.{base64.urlsafe_b64encode(mark).decode().rstrip('=')}"
+    assert await valid(own, opened)
+    assert not await valid(own, forged)
 
 
 async def test_a_clock_set_back_lengthens_no_session(clock: Calendar) -> None:
