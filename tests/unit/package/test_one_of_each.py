@@ -5,18 +5,27 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[3]
 PACKAGE = ROOT / "service/hxp_enterprise_llm"
-# Helpers for tests start processes and servers of their own, on purpose past what they test.
-MODULES = {
-    str(path.relative_to(PACKAGE)): ast.parse(path.read_text())
-    for path in sorted(PACKAGE.rglob("*.py"))
-    if path.relative_to(PACKAGE).parts[0] != "testing"
-}
+
+
+@cache
+def ours() -> dict[str, ast.Module]:
+    """Return all modules by path.
+
+    Not those of `testing`: they start processes and servers of their own, on purpose past what
+    they test.
+    """
+    return {
+        str(path.relative_to(PACKAGE)): ast.parse(path.read_text())
+        for path in sorted(PACKAGE.rglob("*.py"))
+        if path.relative_to(PACKAGE).parts[0] != "testing"
+    }
 
 
 # `os.exec*` is none of them: it starts nothing beside this process, it becomes another program.
@@ -45,12 +54,19 @@ def calls(tree: ast.AST) -> Iterator[str]:
             yield homes.get(first, first) + dot + rest
 
 
-def modules_that_call(pattern: str, modules: dict[str, ast.Module] = MODULES) -> set[str]:
+@cache
+def our_calls() -> dict[str, frozenset[str]]:
+    """Return what each of our modules calls."""
+    return {name: frozenset(calls(tree)) for name, tree in ours().items()}
+
+
+def modules_that_call(pattern: str, called: dict[str, frozenset[str]] | None = None) -> set[str]:
     """Return the modules with a call of a name that a pattern matches whole."""
+    wanted = re.compile(pattern)
     return {
         name
-        for name, tree in modules.items()
-        if any(re.fullmatch(pattern, call) for call in calls(tree))
+        for name, names in (our_calls() if called is None else called).items()
+        if any(map(wanted.fullmatch, names))
     }
 
 
@@ -58,7 +74,7 @@ def classes(pattern: str) -> set[str]:
     """Return `module:Class` of each class whose name a pattern matches whole."""
     return {
         f"{name}:{node.name}"
-        for name, tree in MODULES.items()
+        for name, tree in ours().items()
         for node in ast.walk(tree)
         if isinstance(node, ast.ClassDef) and re.fullmatch(pattern, node.name)
     }
@@ -160,7 +176,7 @@ def _own_pauses(modules: dict[str, ast.Module]) -> set[str]:
 @pytest.mark.feature("A25")
 def test_a_loop_that_waits_after_a_failure_asks_the_one_policy_how_long() -> None:
     # These look again and again at the same pace, whether or not the last look failed.
-    assert _own_pauses(MODULES) == {
+    assert _own_pauses(ours()) == {
         "configuration/client.py:_reported",
         "configuration/secrets/rotation.py:keep_counted",
         "configuration/watcher.py:_events",
@@ -190,4 +206,6 @@ def test_alerts_stand_in_one_place_too() -> None:
     ],
 )
 def test_a_second_place_would_be_found_however_it_is_imported(text: str, found: str) -> None:
-    assert modules_that_call(re.escape(found), {"second.py": ast.parse(text)}) == {"second.py"}
+    assert modules_that_call(
+        re.escape(found), {"second.py": frozenset(calls(ast.parse(text)))}
+    ) == {"second.py"}

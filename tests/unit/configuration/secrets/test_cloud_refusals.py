@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import base64
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError, NoCredentialsError
-from kubernetes.client import ApiException, V1ObjectMeta, V1Secret
 
 from hxp_enterprise_llm.configuration.secrets.backends.aws import SecretsManager
 from hxp_enterprise_llm.configuration.secrets.backends.kubernetes import KubernetesSecrets
@@ -19,6 +18,9 @@ from hxp_enterprise_llm.configuration.secrets.errors import (
     SecretRefusedError,
 )
 from hxp_enterprise_llm.configuration.secrets.secret import Secret
+
+if TYPE_CHECKING:
+    from kubernetes.client import V1Secret
 
 
 class Amazon:
@@ -33,6 +35,14 @@ class Amazon:
         return self.answer
 
     put_secret_value = get_secret_value
+
+
+def holding(value: bytes) -> V1Secret:
+    # Imported here: the client takes a second, which each worker would pay at its start.
+    from kubernetes.client import V1ObjectMeta, V1Secret
+
+    data = {"b": base64.b64encode(value).decode()}
+    return V1Secret(metadata=V1ObjectMeta(name="a"), data=data)
 
 
 def refused(code: str) -> ClientError:
@@ -92,6 +102,8 @@ class Cluster:
     ],
 )
 async def test_what_a_cluster_refuses(status: int, error: type[Exception]) -> None:
+    from kubernetes.client import ApiException
+
     answer = ApiException(status=status, reason="canary-9")
     with pytest.raises(error) as caught:
         await KubernetesSecrets(Cluster(answer)).get("default/a#b")
@@ -99,7 +111,7 @@ async def test_what_a_cluster_refuses(status: int, error: type[Exception]) -> No
 
 
 async def test_bytes_and_keys_that_are_not_there_are_said() -> None:
-    held = V1Secret(metadata=V1ObjectMeta(name="a"), data={"b": base64.b64encode(b"\xff").decode()})
+    held = holding(b"\xff")
     backend = KubernetesSecrets(Cluster(held))
     with pytest.raises(SecretRefusedError, match="is no text"):
         await backend.get("default/a#b")
@@ -113,7 +125,7 @@ async def test_bytes_and_keys_that_are_not_there_are_said() -> None:
     "place", ["../x", "team/..", "team/.", "team/a..b", "team/a/b", "Team/a", "team/-a", "team"]
 )
 async def test_a_place_that_no_cluster_has_is_refused_before_it_is_asked(place: str) -> None:
-    held = V1Secret(metadata=V1ObjectMeta(name="a"), data={"b": base64.b64encode(b"x").decode()})
+    held = holding(b"x")
     backend = KubernetesSecrets(Cluster(held))
     for call in (backend.get, backend.remove, backend.info):
         with pytest.raises(SecretRefusedError, match="not of the form"):
