@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import inspect
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -195,6 +196,22 @@ async def _steady(sources: Sequence[Source]) -> tuple[list[Layer], str]:
         "the files changed each time they were read",
         next_step="Write files by rename, and less often.",
     )
+
+
+def said_by(layers: Iterable[Layer]) -> str:
+    """Return a hash of all that sources wrote: no places, no comments, no defaults of a model."""
+    digest = hashlib.sha256()
+    for layer in layers:
+        settings = [[*setting.parts, setting.text] for setting in layer.settings]
+        said = repr([said_by(layer.lower), _ordered(layer.data), settings])
+        digest.update(said.encode(errors="surrogatepass"))
+    return digest.hexdigest()
+
+
+def _ordered(value: Any) -> Any:
+    if isinstance(value, dict):
+        return sorted((repr(key), _ordered(below)) for key, below in value.items())
+    return [_ordered(below) for below in value] if isinstance(value, list) else repr(value)
 
 
 def watched(sources: Sequence[Source]) -> tuple[Path, ...]:

@@ -36,7 +36,7 @@ class StoredDocument(Protocol):
 
     @property
     def holds(self) -> str:
-        """Return the id of what it holds back: what the sources said when it was gone back to."""
+        """Return a hash of what it holds back: what the sources said when it was gone back to."""
 
 
 class Store(Protocol):

@@ -21,7 +21,13 @@ from pydantic import BaseModel
 
 from hxp_enterprise_llm.configuration.approval import require_approval
 from hxp_enterprise_llm.configuration.cache import CacheCounts, TtlCache
-from hxp_enterprise_llm.configuration.candidate import Candidates, Migrate, Resolver, watched
+from hxp_enterprise_llm.configuration.candidate import (
+    Candidates,
+    Migrate,
+    Resolver,
+    said_by,
+    watched,
+)
 from hxp_enterprise_llm.configuration.diff import Change, between
 from hxp_enterprise_llm.configuration.exchange import (
     SYSTEM,
@@ -142,7 +148,7 @@ class ConfigurationManager(Generic[ModelT]):
         self._previous: Snapshot[ModelT] | None = None
         self._seen = ""
         self._held: str | None = None
-        self._from_sources: str | None = None
+        self._from_sources: Snapshot[ModelT] | None = None
         self._cache: TtlCache[str, Any] = TtlCache(
             self.settings.cache_ttl, self.settings.cache_entries, clock=clock
         )
@@ -258,10 +264,11 @@ class ConfigurationManager(Generic[ModelT]):
             with self._failing():
                 loaded = await self._candidates.compile([layer], judged=False)
                 new = await self._made(loaded, reason, actor, approver)
-                if self._from_sources not in {None, new.revision}:
-                    new = replace(new, holds=self._from_sources)
+                said = self._from_sources
+                if said is not None and said.revision != new.revision:
+                    new = replace(new, holds=said.said)
                 reload = await self._apply(self.snapshot, new)
-            self._held = self._from_sources
+            self._held = said.said if said is not None else None
             self._standing.took(reload, began)
             return reload
 
@@ -407,8 +414,8 @@ class ConfigurationManager(Generic[ModelT]):
                 new = await self._candidate(reason, actor, approver)
                 if self._start.unseen:
                     self._held = await self._start.compare(self.snapshot, new) or self._held
-                held = new.revision == self._held != self.snapshot.revision
-                if held and not asked:
+                other = new.revision != self.snapshot.revision
+                if other and new.said == self._held and not asked:
                     self._standing.held()
                     return Reload(Outcome.HELD, self.snapshot, self.snapshot)
                 reload = await self._apply(self.snapshot, new)
@@ -421,9 +428,9 @@ class ConfigurationManager(Generic[ModelT]):
     ) -> Snapshot[ModelT]:
         layers, self._seen = await self._candidates.read(self._sources)
         loaded = await self._candidates.compile(layers)
-        new = await self._made(loaded, reason, actor, approver)
-        self._from_sources = new.revision
-        return new
+        made = await self._made(loaded, reason, actor, approver)
+        self._from_sources = replace(made, said=said_by(layers))
+        return self._from_sources
 
     async def _made(
         self, loaded: Loaded[ModelT], reason: str, actor: str, approver: str | None = None
@@ -450,8 +457,9 @@ class ConfigurationManager(Generic[ModelT]):
         try:
             await self._exchange.swap(old, new)
         except PhaseError as error:
-            if error.phase in UNDONE:
-                self._held = new.revision
+            # A stored revision that is undone changes nothing about what of the sources is held.
+            if error.phase in UNDONE and new.said:
+                self._held = new.said
             raise
         self._previous = old
         return Reload(Outcome.APPLIED, old, new, found)

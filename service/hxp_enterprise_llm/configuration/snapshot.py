@@ -35,7 +35,8 @@ class Snapshot(Generic[ModelT]):
         actor: Who made it so.
         reason: Why.
         approver: Who approved it, for dangerous changes.
-        holds: After a rollback, the revision of what the sources said, which is held back.
+        said: SHA-256 of what the sources wrote, whatever a model makes of it.
+        holds: After a rollback, what the sources had `said`: that is held back.
         warnings: What validation had to say.
         secrets: Reference → value; shows nothing in logs.
     """
@@ -49,6 +50,7 @@ class Snapshot(Generic[ModelT]):
     actor: str = ""
     reason: str = ""
     approver: str | None = None
+    said: str = ""
     holds: str = ""
     warnings: tuple[Diagnostic, ...] = ()
     secrets: Mapping[str, Secret] = field(default_factory=dict, repr=False)

@@ -53,7 +53,7 @@ class Start(Generic[ModelT]):
     """The store was away: nobody compared what serves with what it holds."""
 
     async def first(self, reason: str, actor: str) -> str | None:
-        """Put the first snapshot in force; return the revision that a rollback holds back.
+        """Put the first snapshot in force; return what of the sources is held back.
 
         Raises:
             ReloadError: There is nothing to serve.
@@ -68,7 +68,7 @@ class Start(Generic[ModelT]):
                 served = await self._serve(stored, actor, usable=trouble is None)
                 self.standing.took(Reload(Outcome.HELD, None, served), began)
                 self._note(trouble)
-                return new.revision
+                return new.said
             self._allow(new, stored, trouble)
             await self.exchange.first(new, record=trouble is None)
         except PhaseError as error:
@@ -77,7 +77,7 @@ class Start(Generic[ModelT]):
                 raise failed from error.cause
             await self._serve(stored, actor, usable=trouble is None)
             self.standing.show()
-            return new.revision if new is not None and error.phase in UNDONE else None
+            return new.said if new is not None and error.phase in UNDONE else None
         self.standing.took(Reload(Outcome.APPLIED, None, new), began)
         self._note(trouble)
         return None
@@ -99,7 +99,7 @@ class Start(Generic[ModelT]):
         try:
             if stored is not None and _holds_back(stored, new):
                 await self._put_back(current, stored, usable=trouble is None)
-                return new.revision
+                return new.said
             self._allow(new, stored, trouble)
         except PhaseError:
             if stored is not None:
@@ -175,7 +175,7 @@ class Start(Generic[ModelT]):
 
 
 def _holds_back(stored: StoredDocument, new: Snapshot[ModelT]) -> bool:
-    return stored.holds == new.revision != revision_of(stored.document)
+    return stored.holds == new.said and new.revision != revision_of(stored.document)
 
 
 def _is_away(trouble: Exception | None) -> bool:

@@ -188,7 +188,7 @@ class RevisionView(CitadelModel):
     signature: str | None = Field(default=None, description="Of the hash: `ed25519:KEY:BASE64`.")
     version: int = Field(default=1, ge=1, description="What the hash covers; 2 adds what follows.")
     of: str = Field(default="", description="What it was applied to: `ENVIRONMENT/KIND/NAME`.")
-    holds: str = Field(default="", description="Id of what a rollback holds back.")
+    holds: str = Field(default="", description="Hash of what a rollback holds back.")
 
 
 class DocumentView(CitadelModel):

@@ -39,7 +39,7 @@ class Revision:
         source: Text of the file that said so; empty where it came from elsewhere.
         version: What the hash covers: 1 is all of the above, 2 also itself and what follows.
         of: Whose configuration: `identity()`, so that no other document's store takes it.
-        holds: After a rollback, the id of what the sources said: it is held back as long as they
+        holds: After a rollback, a hash of what the sources said: it is held back as long as they
             say just that.
     """
 

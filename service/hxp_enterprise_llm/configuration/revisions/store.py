@@ -63,7 +63,7 @@ class Revisions:
             reason: Why.
             approver: Who approved it, for dangerous changes.
             source: Text of the file that said so.
-            holds: Id of what a rollback holds back.
+            holds: Hash of what a rollback holds back: of what the sources said then.
 
         Raises:
             TamperedRevisionError: The newest revision was changed; names its number.

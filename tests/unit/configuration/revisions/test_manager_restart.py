@@ -94,7 +94,7 @@ async def test_a_rollback_outlives_any_number_of_restarts(
     newest = await Revisions(shelf).latest()
     assert newest is not None
     assert (newest.number, newest.actor, newest.reason) == (3, "bob", "2 is slow")
-    assert newest.holds == (await Revisions(shelf).get(2)).id
+    assert (len(newest.holds), (await Revisions(shelf).get(2)).holds) == (64, "")
 
 
 @pytest.mark.feature("CH-03", "CM-02")
@@ -120,6 +120,39 @@ async def test_after_a_restart_what_is_held_back_comes_when_somebody_asks(
     reload = await again.reload(reason="try again", actor="ann")
     assert (reload.outcome, again.snapshot.config.level) == (Outcome.APPLIED, 2)
     assert (await managed(source, shelf).load()).config.level == 2
+
+
+async def test_a_rollback_outlives_a_program_that_has_more_settings(
+    source: MemorySource, shelf: Shelf
+) -> None:
+    class Newer(Sample):
+        more: int = 7
+
+    await rolled_back(source, shelf)
+    again = ConfigurationManager(Newer, [source], store=Revisions(shelf))
+    config = (await again.load()).config
+    assert (config.level, config.more) == (1, 7)
+    assert again.health().ok
+    source.update({"level": 2, "more": 8})
+    await again.noticed("poll")
+    assert again.snapshot.config.level == 2
+
+
+async def test_a_stored_revision_that_fails_its_probe_changes_nothing_about_what_is_held(
+    source: MemorySource, shelf: Shelf
+) -> None:
+    async def verify(snapshot: Snapshot[Sample]) -> bool:
+        return snapshot.config.level != 3
+
+    manager = await history(source, shelf, 1, 3, 2)
+    await manager.rollback(1, reason="2 is slow", actor="bob")
+    again = ConfigurationManager(Sample, [source], store=Revisions(shelf), verify=verify)
+    assert (await again.load()).config.level == 1
+    with pytest.raises(ReloadError, match="phase verify"):
+        await again.rollback(2, reason="try 3", actor="bob")
+    await again.noticed("poll")
+    assert again.snapshot.config.level == 1
+    assert (await managed(source, shelf).load()).config.level == 1
 
 
 async def test_a_rollback_to_what_serves_already_is_kept_too(
