@@ -12,6 +12,7 @@ from difflib import SequenceMatcher
 from typing import Any
 
 _LINE = re.compile(r"([^\r\n]*)(\r\n|\r|\n|$)")
+_KEYED = re.compile(r"( *[^\s:#'\"{\[][^:#]*:)( +)(?=\S)")
 _COMMENTED = re.compile(r"(.*?\S)( +)(#.*)")
 
 Line = tuple[str, str]
@@ -95,10 +96,7 @@ class _Carrier:
         (old, end), dumped = lines[0], self._before[number]
         if _indent(dumped) == _indent(text):
             text = _indent(old) + text.lstrip(" ")
-        was, now = _COMMENTED.fullmatch(old), _COMMENTED.fullmatch(text)
-        if was and now and was[3] == now[3]:
-            text = f"{now[1]}{was[2]}{now[3]}"
-        return text, end
+        return _spaced(old, text), end
 
 
 def _end(lines: Sequence[Line]) -> str:
@@ -122,6 +120,17 @@ def _blocks(before: Sequence[str], lines: Sequence[Line]) -> Iterator[Block]:
                 yield start + number, start + number + 1, lines[first + number : first + number + 1]
         else:
             yield start, stop, lines[first:last]
+
+
+def _spaced(old: str, text: str) -> str:
+    """Return a changed line with the blanks of the old one: behind its key, its value, its end."""
+    was, now = _KEYED.match(old), _KEYED.match(text)
+    if was and now and was[1] == now[1]:
+        text = f"{was[1]}{was[2]}{text[now.end() :]}"
+    was, now = _COMMENTED.fullmatch(old), _COMMENTED.fullmatch(text)
+    if was and now and was[3] == now[3]:
+        text = f"{now[1]}{was[2]}{now[3]}"
+    return text.rstrip(" ") + old[len(old.rstrip(" ")) :]
 
 
 def _indent(line: str) -> str:

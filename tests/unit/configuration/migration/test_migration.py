@@ -202,6 +202,9 @@ def test_anchors_aliases_columns_and_wide_indentation_stay(migrator: FileMigrato
         ("a: {x: 1,\n    y: 2}\nb: 1\n", "a: {x: 1,\n    y: 2}\nb: 2\n"),
         # So do blank lines at the top, and trailing blanks.
         ("\n\na: {x: 1, y: 2}  \nb: 1\n", "\n\na: {x: 1, y: 2}  \nb: 2\n"),
+        # Blanks behind the key, the value and the comment of the changed line.
+        ("a: {x: 1, y: 2}\nb:    1   # why  \n", "a: {x: 1, y: 2}\nb:    2   # why  \n"),
+        ('a: {x: 1, y: 2}\n"b":  1  \n', 'a: {x: 1, y: 2}\n"b": 2  \n'),
         # No line end at the end, before and after.
         ("a: {x: 1, y: 2}\nb: 1", "a: {x: 1, y: 2}\nb: 2"),
     ],
