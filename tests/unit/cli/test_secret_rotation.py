@@ -277,7 +277,7 @@ def test_what_an_older_version_generated_is_rotated_and_what_somebody_gave_is_no
     monkeypatch.setattr(
         local_manager,
         "__kwdefaults__",
-        {**local_manager.__kwdefaults__, "clock": lambda: in_90_days},
+        {**(local_manager.__kwdefaults__ or {}), "clock": lambda: in_90_days},
     )
     assert piped("rotate", "local", "--due", "--output", "json") == 2
     document = json.loads(capsys.readouterr().out)
