@@ -54,7 +54,12 @@ def abstract(base: type) -> set[str]:
 def test_service_base_classes_carry_whatever_runs_for_long() -> None:
     assert abstract(BaseService) == {"on_start"}
     names = {kind.__name__ for kind in below(BaseService)}
-    assert {"ConfigurationService", "ConfigurationSecurity", "VllmService"} <= names
+    assert {
+        "ConfigurationService",
+        "ConfigurationSecurity",
+        "GatewayService",
+        "VllmService",
+    } <= names
     # Nobody else has the words of a lifecycle.
     for module in modules():
         for name, kind in inspect.getmembers(module, inspect.isclass):
