@@ -20,8 +20,6 @@ from hxp_enterprise_llm.schemas.gateway import GatewayConfig, ServedModel
 from hxp_enterprise_llm.schemas.roles.gateway import GatewayRole
 from hxp_enterprise_llm.testing.factories import context
 
-_HARDENING = {"hardening.j2": "{% macro hardening(writable=[]) %}# hardened{% endmacro %}"}
-
 
 @pytest.fixture
 def role() -> GatewayRole:
@@ -30,14 +28,9 @@ def role() -> GatewayRole:
 
 
 def render(name: str, role: GatewayRole) -> str:
-    loader = jinja2.ChoiceLoader(
-        [
-            jinja2.FileSystemLoader(checkout() / "roles/gateway/templates"),
-            jinja2.DictLoader(_HARDENING),
-        ]
-    )
+    folders = [checkout() / "roles/gateway/templates", checkout() / "templates"]
     environment = jinja2.Environment(
-        loader=loader,
+        loader=jinja2.FileSystemLoader(folders),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -74,7 +67,7 @@ def test_the_unit_outlives_the_drain_and_is_hardened(role: GatewayRole) -> None:
     assert int(stop.partition("=")[2]) > role.config.timeouts.drain + 5
     assert "KillMode=mixed" in unit
     assert "LoadCredential=key:" in unit
-    assert "# hardened" in unit
+    assert "ProtectSystem=strict" in unit.splitlines()
 
 
 def test_the_proxy_before_an_engine_tells_it_that_the_client_left() -> None:

@@ -108,7 +108,34 @@ def test_a_stop_drains_and_ends_with_0(host: Host) -> None:
         journal = host.check_output(f"journalctl --no-pager -o cat -u {UNITS[1]}")
         assert host.check_output(f"systemctl show --value -p NRestarts {UNITS[1]}") == "0"
     assert '"event":"drain"' in journal
-    assert '"event":"stop"' in journal
+    assert '"event":"stopped"' in journal
+
+
+def reloaded(host: Host, unit: str, keep_alive: str) -> str:
+    """Write another value into the file, reload, and return the event that tells how it went."""
+    change = f's/"keep_alive": [^,]*/"keep_alive": {keep_alive}/'
+    host.check_output("sed -i %s %s", change, CONFIG)
+    since = str(host.check_output("date +%s.%N")).strip()
+    host.check_output("systemctl reload %s", unit)
+    look = f"journalctl --no-pager -o cat -u {unit} --since @{since} | grep -m 1 configuration"
+    found = host.check_output("timeout 20 sh -c %s", f"until {look}; do sleep 0.2; done")
+    return str(json.loads(found)["event"])
+
+
+def test_a_reload_takes_the_file_in_the_same_process_and_a_bad_file_changes_nothing(
+    host: Host,
+) -> None:
+    serves = 'citadel_configuration_newest_serves{name="gateway.yaml"} '
+    with host.sudo():
+        before = process(host, UNITS[0])
+        assert reloaded(host, UNITS[0], "70.0") == "configuration.applied"
+        assert reloaded(host, UNITS[0], "-1") == "configuration.refused"
+        _, text = ask(host, "/metrics", address=own_address(host), port=9101, key=False)
+        assert serves + "0.0" in text
+        assert reloaded(host, UNITS[0], "75.0") == "configuration.applied"
+        _, text = ask(host, "/metrics", address=own_address(host), port=9101, key=False)
+        assert serves + "1.0" in text
+        assert process(host, UNITS[0]) == before
 
 
 def test_a_bad_configuration_is_refused_by_the_validator(host: Host) -> None:
