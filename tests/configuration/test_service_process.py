@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
+import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -30,6 +33,7 @@ class Process:
     """The service, with a file and a credential of its own."""
 
     def __init__(self, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
         self.port = free_port()
         self.file = folder / "configuration.yaml"
         self.state = folder / "state"
@@ -47,6 +51,14 @@ class Process:
             "signing": "signing",
             "backup": {"folder": str(folder / "backups")},
         }
+        self.write()
+
+    def share(self, postgres: PostgresServer) -> None:
+        """Keep revisions, accounts and sessions in a database."""
+        (self.file.parent / "credentials/database").write_text(postgres.password)
+        store = {"kind": "postgres", "host": str(postgres.folder)}
+        store |= {"database": postgres.database, "user": postgres.user}
+        self.document["store"] = store
         self.write()
 
     def write(self) -> None:
@@ -69,25 +81,24 @@ class Process:
         return await self.status("/health/ready", None) == 200
 
     async def status(self, path: str, by: str | None = "citadel") -> int:
+        return (await self.ask("GET", path, authorization(by)))[0]
+
+    async def ask(
+        self, method: str, path: str, headers: Mapping[str, str], body: object = None
+    ) -> tuple[int, Any]:
+        """Return the status and the body of an answer."""
         async with (
             aiohttp.ClientSession(f"http://127.0.0.1:{self.port}") as session,
-            session.get(path, headers=authorization(by)) as answer,
+            session.request(method, path, headers=headers, json=body) as answer,
         ):
-            await answer.read()
-            return answer.status
+            text = await answer.text()
+            return answer.status, json.loads(text) if text.startswith("{") else text
 
     async def apply(self, number: int) -> int:
         match = {"If-Match": f'"{number}"'} if number else {"If-None-Match": "*"}
         document = {**GATEWAY, "limits": {"max_body": 5000 + number}}
-        async with (
-            aiohttp.ClientSession(f"http://127.0.0.1:{self.port}") as session,
-            session.put(
-                MAIN,
-                json={"document": document, "reason": "a test"},
-                headers={**authorization("citadel"), **match},
-            ) as answer,
-        ):
-            return answer.status
+        wanted = {"document": document, "reason": "a test"}
+        return (await self.ask("PUT", MAIN, authorization("citadel") | match, wanted))[0]
 
 
 def pss(pid: int) -> float:
@@ -107,11 +118,7 @@ async def test_it_takes_less_than_90_mb_after_100_requests_and_ends_with_0(
 ) -> None:
     service = Process(tmp_path)
     if shared:
-        (tmp_path / "credentials/database").write_text(postgres.password)
-        store = {"kind": "postgres", "host": str(postgres.folder)}
-        store |= {"database": postgres.database, "user": postgres.user}
-        service.document["store"] = store
-        service.write()
+        service.share(postgres)
     async with service.running() as process:
         for number in range(20):
             assert await service.apply(number) == 200
@@ -151,6 +158,7 @@ async def test_it_takes_new_principals_from_its_file_while_it_runs(tmp_path: Pat
         ({"listne": 1}, ExitCode.REFUSED, "Did you mean listen?"),
         ({"principals": [{"id": "x", "roles": ["nobody"]}]}, ExitCode.REFUSED, "nobody"),
         ({"store": {"kind": "tape"}}, ExitCode.REFUSED, "store"),
+        ({"security": {"level": "high"}}, ExitCode.REFUSED, "high asks for `sealing`"),
     ],
 )
 async def test_check_validates_the_file_and_serves_nothing(
@@ -167,6 +175,37 @@ async def test_check_validates_the_file_and_serves_nothing(
     assert process.returncode == code
     assert said in errors.decode()
     assert not service.state.exists()
+
+
+@pytest.mark.feature("CC-04")
+async def test_at_level_high_it_seals_what_it_keeps_and_its_backups_can_be_opened(
+    tmp_path: Path,
+) -> None:
+    service = Process(tmp_path)
+    for name in ("sealing-1", "audit"):
+        (tmp_path / "credentials" / name).write_text(f"the credential {name} of a test")
+    service.document |= {
+        "security": {"level": "high"},
+        "sealing": ["sealing-1"],
+        "audit_key": "audit",
+    }
+    service.write()
+    for _ in range(2):
+        async with service.running():
+            assert await service.apply(0) in (200, 412)
+            assert await service.status(MAIN) == 200
+    (revision,) = service.state.glob("revisions/*/*/*.json")
+    assert b"sealed:" in revision.read_bytes()
+    assert b"listen" not in revision.read_bytes()
+    (archive,) = (tmp_path / "backups").glob("gateway.main.*.gz.sealed")
+    opened = await asyncio.create_subprocess_exec(
+        sys.executable, "-I", "-m", MODULE, "--config", str(service.file), "--open", str(archive),
+        env=service.environ, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    output, _ = await opened.communicate()
+    assert opened.returncode == 0
+    assert b'"listen"' in gzip.decompress(output)
+    assert not (service.state / "audit.key").exists()
 
 
 async def test_without_its_key_it_does_not_start(tmp_path: Path) -> None:

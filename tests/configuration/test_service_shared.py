@@ -18,7 +18,7 @@ from hxp_enterprise_llm.configuration.service.errors import LimitReachedError
 from hxp_enterprise_llm.configuration.service.fleet import MOST, Replica
 from hxp_enterprise_llm.configuration.service.shared import PostgresBackend, database_of
 from hxp_enterprise_llm.schemas.configuration_service import DatabaseStore
-from hxp_enterprise_llm.testing.configuration_service import ServiceUnderTest
+from hxp_enterprise_llm.testing.configuration_service import ServiceUnderTest, known
 from hxp_enterprise_llm.testing.postgres import PostgresServer
 from hxp_enterprise_llm.testing.waiting import until
 
@@ -153,6 +153,27 @@ async def test_without_its_database_a_server_serves_on_and_applies_nothing(
 
     await until(again, seconds=30)
     assert (await serves(one, 2))["revision"]["actor"] == "citadel"
+
+
+async def test_without_its_database_keys_go_on_and_sessions_do_not(
+    postgres: PostgresServer, tmp_path: Path
+) -> None:
+    settings = known(ada=("reader",))
+    async with ServiceUnderTest(tmp_path, backend(postgres), settings=settings) as server:
+        await server.apply(GATEWAY)
+        password = {"password": "a long password of hers"}
+        assert (await server.ask("PUT", "/v1/accounts/ada", password)).status == 204
+        opened = await server.ask("POST", "/v1/sessions", {"name": "ada", **password}, by=None)
+        token = {"Authorization": f"Bearer {opened.body['token']}"}
+        assert (await server.ask("GET", MAIN, by=None, headers=token)).status == 200
+        await postgres.stop()
+        away = await server.ask("GET", MAIN, by=None, headers=token)
+        assert (away.status, away.body["code"]) == (503, "configuration.database-away")
+        login = await server.ask("POST", "/v1/sessions", {"name": "ada", **password}, by=None)
+        assert login.status == 503
+        assert (await server.ask("GET", MAIN, by="ada")).status == 200
+        await postgres.start()
+        assert (await server.ask("GET", MAIN, by=None, headers=token)).status == 200
 
 
 async def test_a_missed_notification_is_made_good_by_the_next_poll(
