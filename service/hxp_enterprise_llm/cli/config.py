@@ -31,7 +31,16 @@ class ReportFormat(StrEnum):
 def validate(
     environments: Annotated[
         list[str] | None,
-        typer.Argument(help="Names or paths; all of stacks/environments/ when none is given."),
+        typer.Argument(
+            help="Environments, or files of services and deployments; all environments when none "
+            "is given."
+        ),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            "--for", help="Hold services and deployments against its hosts and ports as well."
+        ),
     ] = None,
     form: Annotated[
         ReportFormat | None,
@@ -41,14 +50,16 @@ def validate(
     ] = None,
     output: Annotated[Output, OutputOption] = Output.TEXT,
 ) -> int:
-    """Check environment files; exit 3 when one has errors.
+    """Check files of environments, services and deployments; exit 3 when one has errors.
 
-    Examples: citadel config validate · citadel config validate local --format sarif
+    Examples: citadel config validate · citadel config validate deployment.yaml --for local
     """
     from hxp_enterprise_llm.configuration.formats import Format, report, text_of
+    from hxp_enterprise_llm.configuration.loader import load
     from hxp_enterprise_llm.configuration.validation import ConfigurationValidator
 
-    verdicts = ConfigurationValidator().validate_all(environments or ())
+    known = load(against).environment if against is not None else None
+    verdicts = ConfigurationValidator(against=known).validate_all(environments or ())
     asked = Format(form or output)
     if asked is Format.TEXT:
         for verdict in verdicts:

@@ -39,20 +39,24 @@ def report(verdicts: Sequence[Verdict], form: Format) -> str:
 
 
 def text_of(verdict: Verdict) -> str:
-    """Return findings for people, and the closing line of a valid environment."""
+    """Return findings for people, and the closing line of a valid file."""
     lines = [render(verdict.findings)] if verdict.findings else []
-    if verdict.loaded is not None:
-        environment = verdict.loaded.environment
-        parts = [
-            f"{verdict.name} is valid: {counted(len(environment.hosts), 'host')}",
-            counted(len(environment.models), "model"),
-        ]
+    if verdict.valid:
+        parts = [f"{verdict.name} is valid: {_sort(verdict)}"]
         if verdict.findings:
             parts.append(counted(len(verdict.findings), "warning"))
         if verdict.waived:
             parts.append(f"{len(verdict.waived)} waived")
         lines.append(", ".join(parts))
     return "\n".join(lines)
+
+
+def _sort(verdict: Verdict) -> str:
+    if verdict.loaded is None:
+        return str(verdict.service.schema if verdict.service is not None else "")
+    environment = verdict.loaded.environment
+    hosts, models = len(environment.hosts), len(environment.models)
+    return f"{counted(hosts, 'host')}, {counted(models, 'model')}"
 
 
 def _text(verdicts: Sequence[Verdict]) -> str:

@@ -10,6 +10,7 @@ import yaml
 from hxp_enterprise_llm.cli.config import ReportFormat
 from hxp_enterprise_llm.cli.main import run
 from hxp_enterprise_llm.configuration.formats import Format
+from hxp_enterprise_llm.orchestration.paths import checkout
 
 GOOD = """\
 schema: 1
@@ -143,3 +144,36 @@ def test_validate_prints_the_form_that_is_asked_for(
 
 def test_the_forms_of_a_report_are_those_of_the_library() -> None:
     assert [form.value for form in ReportFormat] == [form.value for form in Format]
+
+
+SAMPLES = checkout() / "docs/samples"
+
+
+@pytest.mark.feature("A34", "A35")
+def test_validate_checks_files_of_services_and_deployments(
+    file: Callable[[str], str], capsys: Capture
+) -> None:
+    service, deployment = (
+        str(SAMPLES / f"mixtral-{name}.yaml") for name in ("service", "deployment")
+    )
+    assert run(["config", "validate", service, deployment]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "  warning C403: " in "\n".join(lines)
+    assert lines[-2:] == [
+        f"{service} is valid: ai_model, 2 warnings",
+        f"{deployment} is valid: deployment",
+    ]
+    small = file(GOOD)
+    assert run(["config", "validate", deployment, "--for", small]) == 3
+    assert "error C410: 3 replicas take 48 GiB, 24 cores, 3 GPUs" in capsys.readouterr().err
+    assert run(["config", "validate", service, "--for", "none.yaml"]) == 3
+    assert "C001" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("form", ["sarif", "junit", "json"])
+def test_every_form_of_a_report_takes_services(form: str, capsys: Capture) -> None:
+    service = str(SAMPLES / "mixtral-service.yaml")
+    assert run(["config", "validate", "local", service, "--format", form]) == 0
+    out = capsys.readouterr().out
+    for code in ("C403", "C405"):
+        assert code in out

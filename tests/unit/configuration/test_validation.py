@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ from hxp_enterprise_llm.configuration.rules import REGISTRY
 from hxp_enterprise_llm.configuration.rules.categories import Category
 from hxp_enterprise_llm.configuration.sources.secrets import secret_paths
 from hxp_enterprise_llm.configuration.validation import ConfigurationValidator
+from hxp_enterprise_llm.orchestration.paths import checkout
 from hxp_enterprise_llm.schemas.environment import Environment
 from hxp_enterprise_llm.schemas.infrastructure_services import Configuration
 from hxp_enterprise_llm.schemas.performance_targets import ConfigurationTargets
 from hxp_enterprise_llm.schemas.provider import LocalProvider, SshProvider
+from hxp_enterprise_llm.testing.factories import environment
 
 
 @pytest.mark.feature("CV-01")
@@ -91,3 +94,57 @@ def test_environments_have_models_of_their_own_kind() -> None:
     assert onprem.loaded is not None
     assert isinstance(local.loaded.environment.provider, LocalProvider)
     assert isinstance(onprem.loaded.environment.provider, SshProvider)
+
+
+SAMPLES = checkout() / "docs/samples"
+MIXTRAL = [str(SAMPLES / f"mixtral-{name}.yaml") for name in ("service", "deployment")]
+
+
+@pytest.mark.feature("CS-01", "CV-01")
+def test_services_and_deployments_are_validated_by_their_own_schemas() -> None:
+    service, deployment, local = ConfigurationValidator().validate_all([*MIXTRAL, "local"])
+    assert [verdict.valid for verdict in (service, deployment, local)] == [True, True, True]
+    assert [item.code for item in service.findings] == ["C403", "C405"]
+    assert (service.as_data()["schema"], deployment.as_data()["schema"]) == (
+        "ai_model",
+        "deployment",
+    )
+    assert "schema" not in local.as_data()
+    assert service.order == ()
+
+
+@pytest.mark.feature("A34")
+def test_all_replicas_are_held_against_the_hosts_of_an_environment_that_is_given() -> None:
+    against = environment()
+    (verdict,) = ConfigurationValidator(against=against).validate_all([MIXTRAL[1]])
+    assert [item.code for item in verdict.findings] == ["C410"]
+    assert not verdict.valid
+
+
+def test_a_deployment_is_held_against_the_services_beside_it(tmp_path: Path) -> None:
+    document = yaml.safe_load(Path(MIXTRAL[1]).read_text())
+    document["services"][0]["service_version"] = "2.0.0"
+    file = tmp_path / "deployment.json"
+    file.write_text(json.dumps(document))
+    _, verdict = ConfigurationValidator().validate_all([MIXTRAL[0], str(file)])
+    assert [item.code for item in verdict.findings] == ["C412"]
+    # The same file twice is one file.
+    twice = ConfigurationValidator().validate_all([str(file), str(file)])
+    assert [one.valid for one in twice] == [True, True]
+
+
+def test_a_waiver_of_a_service_is_found_for_what_it_waives(tmp_path: Path) -> None:
+    waiver = {
+        "rule": "C405",
+        "path": "network",
+        "reason": "a lab of its own",
+        "until": "2090-01-31",
+    }
+    document = yaml.safe_load(Path(MIXTRAL[0]).read_text()) | {"waivers": [waiver]}
+    file = tmp_path / "service.yaml"
+    file.write_text(yaml.safe_dump(document))
+    verdict = ConfigurationValidator().validate(str(file))
+    (waived,) = verdict.waived
+    found = verdict.waiver_of(waived)
+    assert found is not None
+    assert found.reason == "a lab of its own"
