@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from enum import StrEnum
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator
 
@@ -79,6 +78,8 @@ class Thresholds(WrittenModel):
     @field_validator("zone")
     @classmethod
     def _known_zone(cls, value: str) -> str:
+        from zoneinfo import ZoneInfo
+
         try:
             ZoneInfo(value)
         except (KeyError, ValueError, OSError):

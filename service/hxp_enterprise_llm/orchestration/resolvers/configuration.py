@@ -16,7 +16,14 @@ from hxp_enterprise_llm.schemas.security import SecuritySettings
 
 
 def resolve(context: Context, host: str) -> ConfigurationRole:
-    """Return the data of the configuration service of a host."""
+    """Return the data of the configuration service of a host.
+
+    Raises:
+        InvalidConfigurationError: Its security level asks for what the environment does not give.
+    """
+    # Looked at late: what it needs is much, and only environments with the role need it.
+    from hxp_enterprise_llm.configuration.service.config import checked
+
     environment = context.environment
     services, venv = environment.infrastructure_services, venv_ref("configuration")
     settings, storage = services.configuration, services.storage
@@ -31,20 +38,26 @@ def resolve(context: Context, host: str) -> ConfigurationRole:
         audit=settings.audit_key,
         sealing=settings.sealing_keys,
         database=environment.integration_services.database.password if shared else None,
-        config=ConfigurationServiceConfig(
-            environment=context.name,
-            listen=Listen(host=context.host(host).address, port=port),
-            store=_database(context) if shared else FileStore(folder=data),
-            state=data,
-            signing="signing",
-            audit_key="audit",
-            sealing=tuple(f"sealing-{number + 1}" for number in range(len(settings.sealing_keys))),
-            security=_security(settings.security, f"{storage.backup_storage_path}/configuration"),
-            roles=settings.roles,
-            principals=settings.principals,
-            keys=settings.keys,
-            hot_reload=settings.hot_reload,
-            backup=backup if settings.backup_enabled else None,
+        config=checked(
+            ConfigurationServiceConfig(
+                environment=context.name,
+                listen=Listen(host=context.host(host).address, port=port),
+                store=_database(context) if shared else FileStore(folder=data),
+                state=data,
+                signing="signing",
+                audit_key="audit",
+                sealing=tuple(
+                    f"sealing-{number + 1}" for number in range(len(settings.sealing_keys))
+                ),
+                security=_security(
+                    settings.security, f"{storage.backup_storage_path}/configuration"
+                ),
+                roles=settings.roles,
+                principals=settings.principals,
+                keys=settings.keys,
+                hot_reload=settings.hot_reload,
+                backup=backup if settings.backup_enabled else None,
+            )
         ),
     )
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from hxp_enterprise_llm.configuration.derived import derived
+from hxp_enterprise_llm.core.exceptions import InvalidConfigurationError
 from hxp_enterprise_llm.orchestration.artifacts.needs import needs_of
 from hxp_enterprise_llm.orchestration.endpoints import urls
 from hxp_enterprise_llm.orchestration.resolvers import postgres, prometheus
@@ -93,6 +94,15 @@ def test_security_is_what_the_file_says_and_exports_lie_where_backups_do() -> No
     assert (security.level, security.attempts.tries) == ("low", 3)
     assert security.anomalies.zone == "Europe/Berlin"
     assert (security.retention.days, security.retention.folder) == (120, "/mnt/audit")
+
+
+@pytest.mark.feature("CC-04")
+def test_a_level_that_the_environment_does_not_give_is_refused_before_a_host_is_touched() -> None:
+    settings = {"configuration": {"security": {"level": "high"}}}
+    with pytest.raises(InvalidConfigurationError) as caught:
+        resolve(seen(infrastructure_services=settings), "edge-1")
+    assert "`sealing`" in caught.value.message
+    assert "a proxy that speaks TLS" in caught.value.message
 
 
 def test_its_address_is_known_to_all() -> None:
