@@ -57,10 +57,10 @@ print([warning.code for warning in report.warnings])  # ['C403', 'C405']
 ```
 
 All mistakes are named at once, with line and cure; [rules](rules.md) C401 to C413 look at what lies
-between keys. `citadel config validate FILE…` does the same at the command line, and holds deployments
-against the services beside them. With `environment=`, or `--for ENVIRONMENT`, the room on its hosts
-and its ports are looked at too: limits are those of one replica, and the sum of all replicas must
-find room.
+between keys. `citadel config validate FILE…` does the same at the command line, and holds
+deployments against the services beside them. With `environment=`, or `--for ENVIRONMENT`, the room
+on its hosts and its ports are looked at too: limits are those of one replica, and the sum of all
+replicas must find room.
 """
 _EFFECTS = """
 `on change` is what taking a change does: `live` (nobody notices), `drain` (requests in flight are
