@@ -75,4 +75,3 @@ def venv_ref(set_name: str) -> ArtifactRef:
 def model_ref(name: str, model: Model) -> ArtifactRef:
     """Return the reference to a model of the environment."""
     return ArtifactRef(kind="model", name=name, digest=model_digest(model))
-
