@@ -77,11 +77,11 @@ def test_a_diff_names_each_key_its_values_and_its_effect() -> None:
     entry = {"upstreams": ["a:1"], "task": None}
     assert changes(old, new) == (
         Change(("listen", "port"), 1, 2, Effect.RESTART),
-        Change(("models", "tiny"), ABSENT, entry, Effect.DRAIN),
+        Change(("models", "tiny"), ABSENT, entry, Effect.LIVE),
     )
     (gone,) = (change for change in changes(new, old) if change.path[0] == "models")
     assert gone.new is ABSENT
-    assert str(gone).endswith("→ (absent) (drain)")
+    assert str(gone).endswith("→ (absent) (live)")
 
 
 def test_a_diff_as_data_has_no_value_that_is_not_there() -> None:
