@@ -105,19 +105,15 @@ class FileMigrator:
                 is as it was.
             AuditError: The journal cannot be written; nothing was changed.
         """
-        old, new = plan.old.encode(), plan.new.encode()
-        if plan.path.read_bytes() != old:
-            raise MigrationError(
-                f"{shown(plan.path)} was changed in the meantime", next_step="Migrate again."
-            )
         migrated = plan.migrated
         detail = {
             "from": str(migrated.before),
             "to": str(migrated.version),
             "lost": " ".join(dotted(path) for path in migrated.lost),
         }
+        work = Rewrite(plan.path, plan.old.encode(), plan.new.encode(), detail)
         try:
-            self.journal.rewrite(Rewrite(plan.path, old, new, detail), actor)
+            self.journal.rewrite(work, actor)
         except OSError as error:
             raise MigrationError(
                 f"{shown(plan.path)} is as it was: {shown(Path(error.filename or plan.path))}: "

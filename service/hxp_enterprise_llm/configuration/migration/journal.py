@@ -17,6 +17,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from hxp_enterprise_llm.configuration.audit import AuditEvent, AuditLog, AuditRecord
+from hxp_enterprise_llm.configuration.diagnostics import shown
+from hxp_enterprise_llm.configuration.migration.versions import MigrationError
 from hxp_enterprise_llm.utilities.files import write_atomic
 
 ACTION = "configuration.migrate"
@@ -90,12 +92,18 @@ class Journal:
         """Rewrite a file: its old text is kept and the journal written first.
 
         Raises:
+            MigrationError: The file says something else by now.
             AuditError: The journal cannot be written, or was changed. The file is as it was, unless
                 only the note of its end is missing: the next look supplies that.
             OSError: The file cannot be written; it is as it was.
         """
-        with self._alone(), closing(self._log()) as log:
+        with self.alone(), closing(self._log()) as log:
             self._settle(log)
+            # Here, where no other migration runs: one may have, since the plan was made.
+            if work.path.read_bytes() != work.old:
+                raise MigrationError(
+                    f"{shown(work.path)} was changed in the meantime", next_step="Migrate again."
+                )
             before, after = digest(work.old), digest(work.new)
             write_atomic(self.folder / f"{before}.yaml", work.old, mode=0o600)
             detail = {**work.detail, "before": before, "after": after}
@@ -126,7 +134,7 @@ class Journal:
         )
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def alone(self) -> Iterator[None]:
         """Hold the folder: what is open in the journal then is of nobody who still runs."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle = os.open(self.folder, os.O_RDONLY | os.O_CLOEXEC)

@@ -6,6 +6,7 @@ import errno
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -160,3 +161,30 @@ def test_a_kill_between_two_files_leaves_what_the_next_run_goes_on_with(
     migrator.apply_all(rest, actor="ann")
     assert "env:DB" in site.read_text()
     assert [migrator.plan(path).migrated.before for path in (base, site)] == [1, 1]
+
+
+@pytest.mark.feature("CM-03")
+def test_of_two_migrations_at_once_the_second_is_told_that_it_came_late(
+    migrator: FileMigrator, file: Path
+) -> None:
+    plan = migrator.plan(file)
+    other = FileMigrator(migrator.journal.folder)
+    told: list[str] = []
+
+    def late() -> None:
+        try:
+            other.apply(plan, actor="bob")
+        except MigrationError as error:
+            told.append(error.message)
+
+    with migrator.journal.alone():
+        second = threading.Thread(target=late)
+        second.start()
+        # It waits for whoever migrates now.
+        second.join(timeout=0.2)
+        assert second.is_alive()
+        file.write_text(f"{OLD}# Mine.\n")
+    second.join()
+    assert told == [f"{file} was changed in the meantime"]
+    assert file.read_text() == f"{OLD}# Mine.\n"
+    assert migrator.history() == ()
