@@ -36,7 +36,7 @@ def test_the_configuration_service_is_checked_and_started_the_same_way(
 ) -> None:
     monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
     path = tmp_path / "configuration.yaml"
-    path.write_text("schema: 1\nenvironment: test\n")
+    path.write_text("schema: 1\nenvironment: test\nsigning: signing\n")
     command = ["serve", "configuration", "--config", str(path)]
     assert run([*command, "--check"]) == ExitCode.OK
     assert run(command) == ExitCode.REFUSED
