@@ -53,6 +53,9 @@ async def compliance(
     ]
     rows = [(one.id, one.title, one.outcome.value, one.evidence) for one in report.findings]
     note = f"security level {level}: {'compliant' if report.compliant else 'not compliant'}"
+    unseen = [one.id for one in report.findings if one.outcome is Outcome.UNKNOWN]
+    if unseen:
+        note += f"; nothing was there to look at for {', '.join(unseen)}"
     headings = ("check", "what must hold", "outcome", "seen")
     return Section(
         "compliance", "Security and compliance", tuple(items), headings, tuple(rows), note

@@ -203,7 +203,11 @@ async def test_compliance_holds_the_environment_against_a_level(
     log.close()
     high = await compliance(loaded, state, (), SecurityLevel.HIGH, NOW)
     outcomes = {row[0]: row[2] for row in high.rows}
-    assert high.note == "security level high: not compliant"
+    unseen = [row[0] for row in high.rows if row[2] == "unknown"]
+    assert unseen == ["S303", "S401"]
+    assert high.note == (
+        "security level high: not compliant; nothing was there to look at for S303, S401"
+    )
     assert outcomes["S202"] == outcomes["S501"] == "fail"
     assert outcomes["S201"] == outcomes["S203"] == outcomes["S301"] == "pass"
     failed = [item.message[:4] for item in high.items]
