@@ -51,13 +51,15 @@ def measure(folder: Path) -> Figure:
 def _written(folder: Path, port: int) -> tuple[Path, Path]:
     credentials = folder / "credentials"
     credentials.mkdir(parents=True)
-    (credentials / "key").write_text(_KEY)
+    for name in ("key", "signing"):
+        (credentials / name).write_text(_KEY)
     document = {
         "schema": 1,
         "environment": "bench",
         "listen": {"port": port},
         "state": str(folder / "state"),
         "store": {"kind": "files", "folder": str(folder / "state")},
+        "signing": "signing",
     }
     file = folder / "configuration.json"
     file.write_text(json.dumps(document))
