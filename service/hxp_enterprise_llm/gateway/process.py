@@ -26,8 +26,6 @@ async def run(path: Path, worker: int, logging: Logging) -> None:
     Raises:
         CitadelError: The file is not valid, the key is missing, or a port is taken.
     """
-    # What strangers send wrong is counted, not logged: they would fill the disk.
-    standard.getLogger("uvicorn.error").setLevel(standard.CRITICAL)
     registry = MetricsRegistry()
     manager = manager_of(path, metrics=ConfigurationMetrics(registry))
     config = (await manager.load()).config
@@ -45,6 +43,8 @@ async def run(path: Path, worker: int, logging: Logging) -> None:
         metrics=registry,
         redactor=logging.redactor,
     )
+    # What strangers send wrong is counted, not logged: they would fill the disk.
+    standard.getLogger("uvicorn.error").setLevel(standard.CRITICAL)
     # What was imported stays to the end: collections need not look at it each time.
     gc.collect()
     gc.freeze()

@@ -18,7 +18,7 @@ def test_check_validates_the_file_and_serves_nothing(
     assert run(["serve", "gateway", "--config", str(path), "--check"]) == ExitCode.OK
     path.write_text("listen: {port: 8000}\n")
     assert run(["serve", "gateway", "--config", str(path), "--check"]) == ExitCode.REFUSED
-    assert "metrics: Field required" in capsys.readouterr().err
+    assert "gateway.yaml:1  metrics\n  error C004: this key is missing." in capsys.readouterr().err
 
 
 def test_a_gateway_without_its_key_does_not_start(
