@@ -26,7 +26,7 @@ class _Window:
 
 
 class Refusals:
-    """Records refusals: at most two records a minute for one actor and one action.
+    """Records refusals: at most two records a minute for one actor, action and outcome.
 
     Args:
         audit: The log.
@@ -35,7 +35,7 @@ class Refusals:
 
     def __init__(self, audit: AuditLog, clock: Clock) -> None:
         self._audit, self._clock = audit, clock
-        self._windows: dict[tuple[str, str], _Window] = {}
+        self._windows: dict[tuple[str, str, str], _Window] = {}
         # Requests are recorded from threads.
         self._mutex = threading.Lock()
 
@@ -51,10 +51,11 @@ class Refusals:
         """
         with self._mutex:
             self._write_over()
-            window = self._windows.get((event.actor, event.action))
+            key = (event.actor, event.action, event.outcome)
+            window = self._windows.get(key)
             if window is None:
                 self._audit.append(event, durable=durable)
-                self._windows[event.actor, event.action] = _Window(self._clock())
+                self._windows[key] = _Window(self._clock())
                 return
             window.count += 1
             if len(window.sources) < _SOURCES:
@@ -71,15 +72,15 @@ class Refusals:
 
     def _write_over(self, *, whole: bool = False) -> None:
         now = self._clock()
-        for (actor, action), window in tuple(self._windows.items()):
+        for key, window in tuple(self._windows.items()):
             if not whole and timedelta() <= now - window.since < _WINDOW:
                 continue
             if window.count:
-                self._audit.append(_summed(actor, action, window), durable=True)
-            del self._windows[actor, action]
+                self._audit.append(_summed(*key, window), durable=True)
+            del self._windows[key]
 
 
-def _summed(actor: str, action: str, window: _Window) -> AuditEvent:
+def _summed(actor: str, action: str, outcome: str, window: _Window) -> AuditEvent:
     sources = " ".join(filter(None, window.sources))
     detail = {COUNT: str(window.count), "since": window.since.isoformat(), "from": sources}
-    return AuditEvent(actor, action, "", "denied", detail)
+    return AuditEvent(actor, action, "", outcome, detail)

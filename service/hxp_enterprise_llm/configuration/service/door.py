@@ -143,7 +143,7 @@ class Door:
         *,
         durable: bool = False,
     ) -> None:
-        """Write one record; refusals of nobody known are counted after the first of a minute.
+        """Write one record; what nobody known tried is counted after the first of a minute.
 
         Raises:
             AuditError: The log cannot be written.
@@ -155,7 +155,7 @@ class Door:
             outcome=outcome,
             detail=detail,
         )
-        if call is None and outcome == "denied":
+        if call is None:
             await asyncio.to_thread(self.security.refusals.add, event)
         else:
             await asyncio.to_thread(self.security.audit.append, event, durable=durable)

@@ -56,6 +56,17 @@ def test_each_action_has_its_own_first_record_and_each_minute_too(
     assert counted(audit)[2:] == [("a.read", "1"), ("a.read", "1")]
 
 
+def test_what_failed_is_counted_apart_from_what_was_denied(
+    audit: AuditLog, clock: Calendar
+) -> None:
+    refusals = Refusals(audit, clock)
+    for outcome in ("denied", "failed", "failed"):
+        refusals.add(AuditEvent("anonymous", "a.read", "", outcome))
+    refusals.flush(whole=True)
+    said = [(one.event.outcome, one.event.detail.get("count", "1")) for one in audit.records()]
+    assert said == [("denied", "1"), ("failed", "1"), ("failed", "1")]
+
+
 def test_a_clock_that_is_set_back_loses_no_count(audit: AuditLog, clock: Calendar) -> None:
     refusals = Refusals(audit, clock)
     for _ in range(3):
