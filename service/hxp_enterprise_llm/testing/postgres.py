@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import pwd
 import shutil
 import signal
+import subprocess
 import tempfile
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -45,8 +48,6 @@ def _found() -> Path | None:
 
 
 def _install() -> None:
-    import subprocess
-
     # The package would start a server of its own, which no test needs.
     settings = Path("/etc/postgresql-common/createcluster.conf")
     root = [] if os.getuid() == 0 else ["sudo", "-n"]
@@ -85,19 +86,8 @@ class PostgresServer:
     async def __aenter__(self) -> Self:
         if self._account is not None:
             os.chown(self.folder, self._account.pw_uid, self._account.pw_gid)
-        secret = self.folder / "password"
-        secret.write_text(self.password)
-        data = str(self.folder / "data")
-        await self._run("initdb", "--no-sync", "-A", "scram-sha-256", "-U", self.user, "-E", "UTF8",
-                        "--locale=C", f"--pwfile={secret}", "-D", data)  # fmt: skip
+        await asyncio.to_thread(self._fill)
         await self.start()
-        import asyncpg
-
-        connection = await asyncpg.connect(
-            f"postgresql://{self.user}@/postgres?host={self.folder}", password=self.password
-        )
-        await connection.execute(f"CREATE DATABASE {self.database}")
-        await connection.close()
         return self
 
     async def __aexit__(
@@ -143,25 +133,62 @@ class PostgresServer:
         lines = (self.folder / "data" / "postmaster.pid").read_text().splitlines()
         return len(lines) > 7 and lines[7].strip() == "ready"
 
-    async def _run(self, program: str, *arguments: str) -> None:
-        process = await self._spawn(program, *arguments)
-        output, _ = await process.communicate()
-        if process.returncode:
-            raise DependencyError(f"{program} ended with {process.returncode}: {output.decode()}")
+    def _fill(self) -> None:
+        made = _template(self.user, self.password, self.database)
+        subprocess.run(["cp", "-a", "--reflink=auto", str(made), str(self.folder)], check=True)
 
     async def _spawn(self, program: str, *arguments: str) -> asyncio.subprocess.Process:
-        captured = program == "initdb"
         return await asyncio.create_subprocess_exec(
             str(binaries() / program),
             *arguments,
             cwd=self.folder,
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE if captured else asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.STDOUT if captured else asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
             user=self._account.pw_uid if self._account else None,
             group=self._account.pw_gid if self._account else None,
             extra_groups=[] if self._account else None,
         )
+
+
+@cache
+def _template(user: str, password: str, database: str) -> Path:
+    """Return the data of a server that never ran: made once a process, since initdb takes seconds.
+
+    Raises:
+        DependencyError: PostgreSQL's programs failed.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="citadel-pg-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    secret, data = folder / "password", folder / "data"
+    secret.write_text(password)
+    account = _account() if os.getuid() == 0 else None
+    if account is not None:
+        os.chown(folder, account.pw_uid, account.pw_gid)
+    _made(account, folder, "initdb", "--no-sync", "-A", "scram-sha-256", "-U", user, "-E", "UTF8",
+          "--locale=C", f"--pwfile={secret}", "-D", str(data))  # fmt: skip
+    single = ("postgres", "--single", "-D", str(data), "postgres")
+    _made(account, folder, *single, said=f"CREATE DATABASE {database}\n")
+    return data
+
+
+def _made(
+    account: pwd.struct_passwd | None, folder: Path, program: str, *arguments: str, said: str = ""
+) -> None:
+    done = subprocess.run(
+        [str(binaries() / program), *arguments],
+        cwd=folder,
+        input=said,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+        user=account.pw_uid if account else None,
+        group=account.pw_gid if account else None,
+        extra_groups=[] if account else None,
+    )
+    if done.returncode or "ERROR" in done.stdout:
+        raise DependencyError(f"{program} ended with {done.returncode}: {done.stdout}")
 
 
 def _account() -> pwd.struct_passwd:
