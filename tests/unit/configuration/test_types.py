@@ -66,7 +66,10 @@ WRONG: list[tuple[str, str]] = [
         HEAD.replace("memory: 8GiB", f"memory: 1{'0' * 400}TiB"),
         "Write a size of at most 1048576TiB.",
     ),
-    (HEAD.replace("memory: 8GiB", "memory: 8GiB, cpus: .inf"), "Input should be a finite number."),
+    (
+        HEAD.replace("memory: 8GiB", "memory: 8GiB, cpus: .inf"),
+        "Write a number that is not infinite.",
+    ),
     (HEAD.replace("memory: 8GiB", "memory: 8GiB, cpus: true"), "Write a number."),
     (
         HEAD + "waivers: [{rule: C206, path: hosts, reason: measured it twice, until: 86400}]\n",

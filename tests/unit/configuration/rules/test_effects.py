@@ -13,6 +13,7 @@ from hxp_enterprise_llm.configuration.rules.effects import WITHOUT_EFFECT
 from hxp_enterprise_llm.orchestration.resolvers import resolve
 from hxp_enterprise_llm.schemas.base import WrittenModel
 from hxp_enterprise_llm.schemas.environment import Environment
+from hxp_enterprise_llm.schemas.security import SecuritySettings
 from hxp_enterprise_llm.testing import factories
 
 PLAIN = "schema: 1\nprovider: {kind: local}\nhosts: {data-1: {roles: [redis], memory: 1GiB}}\n"
@@ -49,11 +50,15 @@ ONLY_MADE = {
 }
 
 
+# Sections that a service gets as they are.
+HANDED_ON = {SecuritySettings}
+
+
 def leaves(model: Any, at: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any, str]]:
     """Yield the path, the model and the name of each field with a choice that is not derived."""
     for name, field in model.model_fields.items():
         kind: Any = field.annotation
-        if isinstance(kind, type) and issubclass(kind, WrittenModel):
+        if isinstance(kind, type) and issubclass(kind, WrittenModel) and kind not in HANDED_ON:
             yield from leaves(kind, (*at, name))
         elif "Derived" not in (field.description or "") and str(kind) != "typing.Literal[True]":
             yield (*at, name), model, name
