@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from hxp_enterprise_llm.configuration.loader import load
 from hxp_enterprise_llm.configuration.rules.effects import WITHOUT_EFFECT
@@ -64,6 +65,18 @@ def leaves(model: Any, at: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ..
             yield (*at, name), model, name
 
 
+def handed_on(value: Any) -> Iterator[type[WrittenModel]]:
+    """Yield the sections that stand in resolved data as a whole: who gets them reads them."""
+    if isinstance(value, WrittenModel):
+        yield type(value)
+    if isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from handed_on(getattr(value, name))
+    elif isinstance(value, dict | list | tuple):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from handed_on(item)
+
+
 def test_the_table_names_what_no_resolver_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     hosts = {**factories.HOSTS, "config-1": {"roles": ["configuration"], "memory": "1GiB"}}
     context = factories.context(hosts=hosts)
@@ -75,8 +88,9 @@ def test_the_table_names_what_no_resolver_reads(monkeypatch: pytest.MonkeyPatch)
 
     with monkeypatch.context() as patch:
         patch.setattr(WrittenModel, "__getattribute__", noted, raising=False)
-        for host in hosts:
-            resolve(context, host)
+        resolved = [resolve(context, host) for host in hosts]
+    for section in handed_on(resolved):
+        read |= {(section, name) for name in section.model_fields}
     fields = Environment.model_fields
     unread = {
         path
