@@ -93,6 +93,14 @@ def test_what_was_killed_and_then_edited_is_told_as_unknown(
     # The text of before is kept all the same.
     (entry,) = migrator.history()
     assert entry.old.read_text() == OLD
+    # The next migration notes that end, and takes away what the killed one left; no more.
+    file.write_text(f"{OLD}# Edited.\n")
+    left, mine = (file.with_name(f".site.yaml.{end}") for end in ("ab_c1234", "ab_c1234.bak"))
+    for path in (left, mine):
+        path.touch()
+    migrator.apply(migrator.plan(file), actor="bob")
+    assert [item.outcome for item in migrator.history()] == [Outcome.UNKNOWN, Outcome.OK]
+    assert (left.exists(), mine.exists()) == (False, True)
 
 
 @pytest.mark.feature("CM-03")
