@@ -51,8 +51,8 @@ coverage: bootstrap ## Lines and branches of the library that unit tests and rea
 	@$(python) -m pytest -q -n auto --dist worksteal tests/unit --cov --cov-report=
 	@$(python) -m pytest -q tests/configuration tests/secrets --cov --cov-append --cov-report=
 	@.venv/bin/coverage report
-	@.venv/bin/coverage json --quiet -o build/coverage.json
-	@$(python) tools/covered.py build/coverage.json
+	@.venv/bin/coverage json --quiet -o build/covered.json
+	@$(python) tools/covered.py build/covered.json
 
 requirements: bootstrap ## Export what uv.lock pins as requirements.txt, for those who need one.
 	@$(dir $(python))uv export --locked --quiet --no-emit-project --no-dev --all-extras --output-file build/requirements.txt

@@ -223,14 +223,16 @@ def test_test_discovery_finds_every_file_of_tests(request: pytest.FixtureRequest
         assert not has_tests or path.name.startswith("test_"), path
 
 
-@pytest.mark.feature("QB-04", "KT-05")
+@pytest.mark.feature("QB-01", "QB-04", "KT-05")
 def test_coverage_reporting_counts_branches() -> None:
     assert TOOLS["coverage"]["run"]["branch"] is True
     assert TOOLS["coverage"]["report"]["show_missing"] is True
+    measured = {name.rpartition(".")[2] for name in TOOLS["coverage"]["run"]["source_pkgs"]}
+    assert measured == {"configuration", "core", "schemas", "utilities"}
     # Unit tests and those with real daemons, added up.
     assert "tests/unit --cov " in recipe("coverage")
     assert "tests/configuration tests/secrets --cov --cov-append" in recipe("coverage")
-    assert "tools/covered.py build/coverage.json" in recipe("coverage")
+    assert "tools/covered.py build/covered.json" in recipe("coverage")
 
 
 @pytest.mark.feature("QB-04", "KT-05")
