@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import signal
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -82,10 +83,21 @@ def folders_of(paths: Iterable[Path]) -> frozenset[Path]:
     """
     found: set[Path] = set()
     for path in paths:
-        links, end = _followed(path)
-        found.update(links)
-        found.add(_nearest(end if end.is_dir() else end.parent))
+        for way in (path, *_links_in(path)):
+            links, end = _followed(way)
+            found.update(links)
+            found.add(_nearest(end if end.is_dir() else end.parent))
     return frozenset(found)
+
+
+def _links_in(folder: Path) -> list[Path]:
+    """Return the links of a folder, whose targets may change elsewhere."""
+    try:
+        with os.scandir(folder) as entries:
+            some = islice(entries, _MOST_FILES)
+            return [Path(entry) for entry in some if entry.is_symlink()]
+    except OSError:
+        return []
 
 
 def _followed(path: Path) -> tuple[set[Path], Path]:

@@ -122,6 +122,17 @@ async def test_each_link_of_a_chain_and_the_file_at_its_end_are_watched(tmp_path
         )
 
 
+async def test_the_files_that_links_of_a_folder_lead_to_are_watched(tmp_path: Path) -> None:
+    real = put(tmp_path / "real" / "app.yaml", "level: 1\n")
+    (tmp_path / "config").mkdir()
+    link(tmp_path / "config" / "10.yaml", real)
+    async with watching(FolderSource(tmp_path / "config")) as manager:
+        await seen(manager, 2, lambda: put(real, "level: 2\n"))
+        other = put(tmp_path / "other" / "app.yaml", "level: 3\n")
+        await seen(manager, 3, lambda: link(tmp_path / "config" / "20.yaml", other))
+        await seen(manager, 4, lambda: put(other, "level: 4\n"))
+
+
 async def test_a_folder_that_another_takes_the_place_of_is_noticed(tmp_path: Path) -> None:
     put(tmp_path / "config" / "app.yaml", "level: 1\n")
     put(tmp_path / "config.new" / "app.yaml", "level: 2\n")
