@@ -77,7 +77,7 @@ def own_key(state: Path) -> bytes:
 
 
 def test_the_walk_finds_all_routes() -> None:
-    assert len(routes()) == 17
+    assert len(routes()) == 18
     assert {method for method, _, _ in routes()} == {"GET", "PUT", "POST", "DELETE"}
 
 

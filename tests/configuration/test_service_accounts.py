@@ -14,6 +14,7 @@ from tests.configuration.test_service_api import GATEWAY, MAIN
 from hxp_enterprise_llm.configuration.audit import AuditEvent, AuditLog
 from hxp_enterprise_llm.configuration.secrets.secret import Secret
 from hxp_enterprise_llm.configuration.security.sealing import CredentialKeys
+from hxp_enterprise_llm.configuration.security.signing import Signer
 from hxp_enterprise_llm.configuration.service.backups import open_backup
 from hxp_enterprise_llm.core.exceptions import InvalidConfigurationError
 from hxp_enterprise_llm.testing.clock import Calendar
@@ -236,3 +237,22 @@ async def test_the_section_is_taken_while_it_runs_but_for_level_and_retention(
 async def test_the_administrator_comes_in_by_key_alone(service: ServiceUnderTest) -> None:
     said = await service.ask("PUT", f"/v1/accounts/{ADMINISTRATOR}", {"password": PASSWORD})
     assert said.status == 404
+
+
+@pytest.mark.feature("CC-06")
+async def test_an_auditor_reads_whether_the_service_gives_what_its_level_asks_for(
+    tmp_path: Path,
+) -> None:
+    settings = known(aud=("auditor",), ada=("reader",))
+    signer = Signer.new()
+    async with ServiceUnderTest(tmp_path, signer=signer, settings=settings) as service:
+        await service.apply(GATEWAY)
+        refused = await service.ask("GET", "/v1/compliance", by="ada")
+        assert (refused.status, refused.body["code"]) == (403, "security.forbidden")
+        said = (await service.ask("GET", "/v1/compliance", by="aud")).body
+    assert (said["level"], said["compliant"]) == ("medium", False)
+    outcomes = {one["id"]: one["outcome"] for one in said["findings"]}
+    for check in ("S101", "S103", "S104", "S203", "S301", "S302", "S303", "S401", "S402"):
+        assert outcomes[check] == "pass", check
+    assert (outcomes["S502"], outcomes["S202"]) == ("not-asked", "unknown")
+    assert said["counts"]["fail"] == 0

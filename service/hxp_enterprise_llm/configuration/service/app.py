@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from hxp_enterprise_llm.configuration.service.accounts import router as accounts
 from hxp_enterprise_llm.configuration.service.answers import problem_of
 from hxp_enterprise_llm.configuration.service.guard import parts_of
+from hxp_enterprise_llm.configuration.service.reports import router as reports
 from hxp_enterprise_llm.configuration.service.routes import router
 from hxp_enterprise_llm.configuration.service.sessions import router as sessions
 from hxp_enterprise_llm.core.exceptions import CitadelError
@@ -49,6 +50,7 @@ def build_app(parts: Parts | None = None) -> FastAPI:
     app.include_router(router)
     app.include_router(sessions)
     app.include_router(accounts)
+    app.include_router(reports)
     for kind in (CitadelError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, _problem)
     app.add_api_route("/health/live", _live, name="live", response_model=None)

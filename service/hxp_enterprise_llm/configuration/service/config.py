@@ -61,7 +61,7 @@ def checked(config: ConfigurationServiceConfig) -> ConfigurationServiceConfig:
         "`signing`: revisions are signed": policy.signed and config.signing is None,
         "`sealing`: what is stored is encrypted": policy.encrypted and not config.sealing,
         "`listen.host: 127.0.0.1`, behind a proxy that speaks TLS": policy.tls
-        and not _is_here(config.listen.host),
+        and not is_here(config.listen.host),
         f"`security.sessions.lifetime` of {asked.lifetime:g} s at most": asked.lifetime
         < (sessions.lifetime or 0),
         f"`security.sessions.idle` of {asked.idle:g} s at most": asked.idle < (sessions.idle or 0),
@@ -77,7 +77,8 @@ def checked(config: ConfigurationServiceConfig) -> ConfigurationServiceConfig:
     return config
 
 
-def _is_here(host: str) -> bool:
+def is_here(host: str) -> bool:
+    """Return whether only this machine reaches an address."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

@@ -24,7 +24,9 @@ class Parts:
     """The parts of a running service.
 
     Attributes:
+        name: Of the service.
         config: Its configuration when it started.
+        sealed: Whether stored revisions are sealed.
         door: Who comes in.
         documents: What is served.
         fleet: Who runs which revision.
@@ -39,7 +41,9 @@ class Parts:
         now: The wall clock.
     """
 
+    name: str
     config: ConfigurationServiceConfig
+    sealed: bool
     door: Door
     documents: Documents
     fleet: Fleet

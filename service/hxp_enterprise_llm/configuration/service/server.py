@@ -135,7 +135,9 @@ class ConfigurationService(BaseInfrastructureService[ConfigurationServiceConfig]
         documents = await self._read(hub, state / KEYS)
         self.checks.add(Check("revisions", self._backend.check, critical=False))
         parts = Parts(
+            name=self.name,
             config=config,
+            sealed=self._sealing is not None,
             door=door,
             documents=documents,
             fleet=self._backend.fleet,
