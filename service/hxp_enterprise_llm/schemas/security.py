@@ -26,8 +26,12 @@ class SecurityLevel(StrEnum):
 class AttemptPolicy(WrittenModel):
     """How many wrong passwords are too many."""
 
-    tries: int = Field(default=10, ge=1, description="Wrong passwords of one account")
-    within: Seconds = Field(default=900.0, gt=0, description="within so long hold it as long.")
+    tries: int = Field(
+        default=10, ge=1, description="So many wrong passwords of one account hold it."
+    )
+    within: Seconds = Field(
+        default=900.0, gt=0, description="Tries within so long count; the account is held as long."
+    )
 
 
 class SessionLimits(WrittenModel):
@@ -46,10 +50,14 @@ class Thresholds(WrittenModel):
 
     window: Seconds = Field(default=60.0, gt=0, description="Events are counted within this.")
     burst: int = Field(
-        default=60, ge=2, description="As many events of one actor within the window are a burst,"
+        default=60,
+        ge=2,
+        description="So many events of an actor within the window may be a burst.",
     )
     burst_factor: float = Field(
-        default=3.0, ge=1, description="if they are also so many times its own usual peak."
+        default=3.0,
+        ge=1,
+        description="They are, when they are so many times its usual peak.",
     )
     refusals: int = Field(
         default=5, ge=2, description="So many refusals of one actor within the window are unusual."
