@@ -407,8 +407,13 @@ async def test_a_slow_vault_is_waited_for_within_the_time_limit(
 ) -> None:
     await vault.set("kv/app#token", Secret("t"))
     server.freeze()
-    asyncio.get_running_loop().call_later(0.4, server.thaw)
-    assert (await vault.get("kv/app#token")).reveal() == "t"
+    started, thaw = time.monotonic(), asyncio.get_running_loop().call_later(0.4, server.thaw)
+    try:
+        assert (await vault.get("kv/app#token")).reveal() == "t"
+        assert time.monotonic() - started >= 0.4
+    finally:
+        thaw.cancel()
+        server.thaw()
 
 
 async def test_a_vault_that_is_away_is_said(tmp_path: Path) -> None:

@@ -49,6 +49,8 @@ class Daemon:
     def freeze(self) -> None:
         """Stop it where it is: it takes connections and answers nothing."""
         self._process.send_signal(signal.SIGSTOP)
+        # Its threads end what they do first: a request sent at once could still be answered.
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def thaw(self) -> None:
         """Let it go on."""

@@ -34,6 +34,8 @@ def test_it_is_awaited_held_up_and_ended(tmp_path: Path) -> None:
     with Script(tmp_path, COUNTS) as script:
         script.freeze()
         held = script.lines()
+        assert [script.lines() for _ in range(1000)] == [held] * 1000
+        script.freeze()
         script.thaw()
         script.until(lambda: script.lines() > held)
         assert script.daemon.runs
