@@ -52,6 +52,7 @@ class Facts:
         audit_fault: Why its chain could not be checked.
         oldest_record: Time of the oldest record that is kept.
         segment: How long one file of the log lasts: so much later it may go.
+        keep: How long records are kept; as the policy says when it is not given.
         revisions: Stored revisions.
         verifier: Public keys of revisions.
         tls: Whether TLS is spoken, by service that others can reach.
@@ -69,6 +70,7 @@ class Facts:
     audit_fault: str = ""
     oldest_record: datetime | None = None
     segment: timedelta = timedelta(days=1)
+    keep: timedelta | None = None
     revisions: Sequence[Revision] | None = field(default=None, repr=False)
     verifier: Verifier | None = None
     tls: Mapping[str, bool] | None = None
@@ -249,11 +251,15 @@ def _audit(_: SecurityPolicy, facts: Facts, __: datetime) -> _Seen:
 def _kept(policy: SecurityPolicy, facts: Facts, now: datetime) -> _Seen:
     if facts.audit_records is None:
         return _NOT_SEEN
+    keep = policy.keep_audit if facts.keep is None else facts.keep
+    days, asked = keep / timedelta(days=1), policy.keep_audit / timedelta(days=1)
+    if keep < policy.keep_audit:
+        return False, f"kept are {days:g} days; asked are {asked:g}"
     if facts.oldest_record is None:
         return True, "no records yet"
-    age, days = now - facts.oldest_record, policy.keep_audit / timedelta(days=1)
+    age = now - facts.oldest_record
     # A record goes with its file, and retention runs once for each of them.
-    latest = policy.keep_audit + 2 * facts.segment
+    latest = keep + 2 * facts.segment
     return age <= latest, f"the oldest is {age / timedelta(days=1):.1f} days old; kept are {days:g}"
 
 

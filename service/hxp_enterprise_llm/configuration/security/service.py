@@ -330,6 +330,8 @@ class ConfigurationSecurity(BaseInfrastructureService[SecurityConfig]):
             audit_records=count,
             audit_fault=fault,
             oldest_record=oldest,
+            segment=self._watch.segment,
+            keep=self._watch.keep,
             anomalies=dict(self._found),
         )
         return assess(self.config.policy, facts, self._now())

@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from hxp_enterprise_llm.configuration.audit import AuditError, AuditLog, AuditRecord, Head
 from hxp_enterprise_llm.configuration.security.anomalies import Anomaly, Detector
-from hxp_enterprise_llm.configuration.security.retention import Exported, Retention
+from hxp_enterprise_llm.configuration.security.retention import Exported, Retention, RetentionPolicy
 from hxp_enterprise_llm.schemas.security import Thresholds
 
 _PENDING = 100_000
@@ -84,6 +84,17 @@ class Watch:
             for record in self._records():
                 count, oldest = count + 1, oldest or record.at
         return count, oldest
+
+    @property
+    def segment(self) -> timedelta:
+        """Return how long a file of the log lasts."""
+        policy = self._retention.policy if self._retention else RetentionPolicy()
+        return timedelta(seconds=policy.segment)
+
+    @property
+    def keep(self) -> timedelta | None:
+        """Return how long records are kept; None where nothing deletes them."""
+        return timedelta(seconds=self._retention.policy.keep) if self._retention else None
 
     def retain(self) -> tuple[Exported, ...]:
         """Export and delete what is too old; return what that was.

@@ -162,6 +162,19 @@ def test_the_report_is_json_and_text(good: Facts) -> None:
     assert assess(POLICIES[SecurityLevel.HIGH], good, NOON).text().endswith("\ncompliant")
 
 
+def test_records_are_kept_as_long_as_is_said_and_not_shorter_than_is_asked(good: Facts) -> None:
+    longer = replace(
+        good,
+        keep=timedelta(days=120),
+        segment=timedelta(days=7),
+        oldest_record=NOON - timedelta(days=130),
+    )
+    assert finding(longer, "S302").outcome is Outcome.PASS
+    assert finding(replace(longer, segment=timedelta(days=1)), "S302").outcome is Outcome.FAIL
+    shorter = finding(replace(good, keep=timedelta(days=30), oldest_record=None), "S302")
+    assert (shorter.outcome, shorter.evidence) == (Outcome.FAIL, "kept are 30 days; asked are 90")
+
+
 def test_an_empty_log_keeps_nothing_too_long(good: Facts) -> None:
     found = finding(replace(good, audit_records=0, oldest_record=None), "S302")
     assert (found.outcome, found.evidence) == (Outcome.PASS, "no records yet")
