@@ -10,6 +10,7 @@ from testinfra.host import Host
 UNIT = "citadel-configuration.service"
 CONFIG = "/opt/citadel/configuration/current/configuration.yaml"
 MAIN = "/v1/documents/gateway/main"
+STATE = "/opt/data/configuration"
 LIMIT_KB = 90_000
 # Asks with the key from its file; nothing secret is in an argument. Prints status and document.
 ASK = """
@@ -92,10 +93,28 @@ def test_it_stays_within_90_mb(host: Host) -> None:
 
 def test_what_it_keeps_is_its_own(host: Host) -> None:
     with host.sudo():
-        for path in ("/opt/data/configuration", "/opt/backups/configuration"):
+        for path in (STATE, "/opt/backups/configuration", "/opt/backups/configuration/audit"):
             folder = host.file(path)
             assert (folder.user, folder.mode) == ("citadel-configuration", 0o700)
-        assert host.file("/opt/data/configuration/audit.jsonl").mode == 0o600
+        for name in ("audit.jsonl", "audit-keys.json"):
+            assert host.file(f"{STATE}/{name}").mode == 0o600
+
+
+def test_the_audit_log_is_keyed_with_the_credential(host: Host) -> None:
+    with host.sudo():
+        assert host.file("/etc/citadel/credentials/configuration/audit").mode == 0o400
+        assert not host.file(f"{STATE}/audit.key").exists
+
+
+def test_a_person_is_given_a_password_and_logs_in(host: Host) -> None:
+    password = "a long password of hers"
+    account, given = "/v1/accounts/ada", {"name": "ada", "password": password}
+    assert ask(host, account, "PUT", {"password": password})[0] == 204
+    status, text = ask(host, "/v1/sessions", "POST", given, key=False)
+    assert status == 200
+    assert json.loads(text)["token"].startswith("cts_")
+    assert ask(host, account, "DELETE")[0] == 204
+    assert ask(host, "/v1/sessions", "POST", given, key=False)[0] == 401
 
 
 def test_a_bad_configuration_is_refused_by_the_validator(host: Host) -> None:
