@@ -24,15 +24,29 @@ def test_the_paths_of_a_deployment_are_there(host: Host, path: str) -> None:
     assert (found.user, found.mode) == ("root", 0o755)
 
 
-def test_the_exporter_serves_the_host_on_its_own_address_only(host: Host) -> None:
+def exported(host: Host) -> str:
     address = host.check_output("hostname -I").split()[0]
-    page = host.check_output(
+    return host.check_output(
         "python3 -c 'import sys, urllib.request;"
         "sys.stdout.write(urllib.request.urlopen(sys.argv[1]).read().decode())' "
         f"http://{address}:9100/metrics"
     )
-    assert "node_memory_MemTotal_bytes" in page
+
+
+def test_the_exporter_serves_the_host_on_its_own_address_only(host: Host) -> None:
+    assert "node_memory_MemTotal_bytes" in exported(host)
     assert not host.socket("tcp://127.0.0.1:9100").is_listening
+
+
+def test_the_exporter_shows_a_textfile_such_as_the_ages_of_secrets(host: Host) -> None:
+    file = "/var/lib/prometheus/node-exporter/citadel.prom"
+    series = 'citadel_secrets_due{environment="t"} 2'
+    with host.sudo():
+        host.check_output("echo %s | install -m 0644 /dev/stdin %s", series, file)
+        try:
+            assert series in exported(host)
+        finally:
+            host.check_output("rm %s", file)
 
 
 def test_the_exporter_of_the_distribution_is_masked(host: Host) -> None:
