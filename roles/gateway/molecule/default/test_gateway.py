@@ -145,6 +145,7 @@ def test_a_bad_configuration_is_refused_by_the_validator(host: Host) -> None:
         ).removeprefix("path=")
         check = f"{python} -I -m hxp_enterprise_llm.gateway --check --config"
         host.check_output(f"{check} {CONFIG}")
-        done = host.run(f"sed s/port:/prot:/ {CONFIG} > /tmp/bad.yaml; {check} /tmp/bad.yaml")
+        done = host.run(f"sed 's/port/prot/' {CONFIG} > /tmp/bad.yaml; {check} /tmp/bad.yaml")
     assert done.rc == 3
-    assert "listen.prot" in done.stderr
+    # The line of `listen`, below the two of the head.
+    assert "/tmp/bad.yaml:3  listen.prot\n" in done.stderr
