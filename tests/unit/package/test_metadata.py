@@ -141,6 +141,6 @@ async def test_sessions_do_what_jwt_was_asked_for_and_can_be_revoked() -> None:
 @pytest.mark.feature("PK-05")
 def test_what_the_documents_name_and_we_do_not_take_is_not_declared() -> None:
     assert not {"watchdog", "pyjwt", "black", "flake8", "isort"} & set(declared())
-    assert not list(ROOT.glob("setup.py")) + list(ROOT.glob("**/requirements.txt.in"))
+    assert not list(ROOT.glob("setup.py")) + list(CONFIGURATION.rglob("requirements*"))
     assert not (ROOT / "MANIFEST.in").exists()
     assert not (ROOT / "requirements.txt").exists()

@@ -40,6 +40,18 @@ _LOGS = (
 )
 
 
+def dotted(node: ast.expr) -> str:
+    """Return an expression's source; of calls without arguments, which makes it quick."""
+    match node:
+        case ast.Name():
+            return node.id
+        case ast.Attribute():
+            return f"{dotted(node.value)}.{node.attr}"
+        case ast.Call():
+            return f"{dotted(node.func)}()"
+    return ast.unparse(node)
+
+
 def calls(tree: ast.AST) -> Iterator[str]:
     """Yield what a module calls, by its whole dotted name, with names of imports resolved."""
     homes: dict[str, str] = {}
@@ -50,7 +62,7 @@ def calls(tree: ast.AST) -> Iterator[str]:
             homes |= {one.asname or one.name: f"{node.module}.{one.name}" for one in node.names}
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
-            first, dot, rest = ast.unparse(node.func).partition(".")
+            first, dot, rest = dotted(node.func).partition(".")
             yield homes.get(first, first) + dot + rest
 
 
