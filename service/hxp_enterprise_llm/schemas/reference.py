@@ -12,8 +12,13 @@ SCHEMES = ("vault", "aws", "kubernetes", "credential", "file", "env", "generated
 _FORM = re.compile(rf"({'|'.join(SCHEMES)}):[^\s\"'\\\x00-\x1f\x7f]+")
 
 
+def is_reference(value: str) -> bool:
+    """Return whether a text is a reference to a secret: what else stands there may be one."""
+    return _FORM.fullmatch(value) is not None
+
+
 def _check(value: str) -> str:
-    if _FORM.fullmatch(value) is None:
+    if not is_reference(value):
         raise ValueError(
             "write a reference (generated:NAME, file:PATH, env:NAME, credential:NAME, "
             "vault:MOUNT/PATH#KEY, aws:NAME#KEY or kubernetes:NAMESPACE/NAME#KEY), "

@@ -101,6 +101,17 @@ def test_a_downgrade_with_yes_does_not_ask(world: World) -> None:
     assert "hosts.llm-1.roles" in plan["lost"]
 
 
+def test_a_secret_in_clear_is_in_no_difference_and_no_document(world: World, old: Path) -> None:
+    canary = "hunter2SECRETCANARY"
+    gateway = f"infrastructure_services:\n  api_gateway: {{key: {canary}}} # {canary}\n"
+    old.write_text(f"schema: 1\nprovider: {{kind: local}}\n{gateway}")
+    for output in ("text", "json"):
+        words = ("config", "migrate", "old", "--to", "0", "--dry-run", "--output", output)
+        shown = world.citadel(*words)
+        assert canary not in shown
+        assert "api_gateway: {key: [redacted]}" in shown
+
+
 @pytest.mark.feature("CM-01")
 def test_a_newer_version_is_refused_and_named(world: World, old: Path) -> None:
     old.write_text("schema: 9\n")

@@ -45,18 +45,16 @@ class FilePlan:
         return self.migrated.version != self.migrated.before
 
     def diff(self) -> str:
-        """Return the change as a unified diff."""
-        from difflib import unified_diff
+        """Return the change as a unified diff; secrets in clear are hidden in it."""
+        from hxp_enterprise_llm.configuration.masking import text_diff
+        from hxp_enterprise_llm.schemas.environment import Environment
 
-        before, after = (f"version {n}" for n in (self.migrated.before, self.migrated.version))
-        name = shown(self.path)
-        lines = unified_diff(
-            self.old.splitlines(),
-            self.new.splitlines(),
-            f"{name} ({before})",
-            f"{name} ({after})",
-            lineterm="",
+        name, migrated = shown(self.path), self.migrated
+        names = (
+            f"{name} (version {migrated.before})",
+            f"{name} (version {migrated.version})",
         )
+        lines = text_diff(self.old, self.new, names, Environment)
         return "\n".join(lines)
 
 
