@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import TypeVar
 
 from pydantic import BaseModel
 
 from hxp_enterprise_llm.configuration.manager import ConfigurationManager
+from hxp_enterprise_llm.configuration.phases import StaleError
 from hxp_enterprise_llm.core.health import Check
 from hxp_enterprise_llm.core.service import BaseService
 
@@ -31,8 +33,19 @@ async def serve(
     """
     async with AsyncExitStack() as stack:
         if follow:
-            service.checks.add(Check("configuration", manager.check, critical=False))
             manager.attach(service)
             watching = asyncio.create_task(manager.watcher().run(), name="own configuration")
+            check = partial(_followed, watching, manager)
+            service.checks.add(Check("configuration", check, critical=False))
             stack.callback(watching.cancel)
         await service.run_until_signal()
+
+
+async def _followed(watching: asyncio.Task[None], manager: ConfigurationManager[ModelT]) -> str:
+    """Pass while changes are taken, and the newest configuration serves."""
+    if watching.done():
+        raise StaleError(
+            f"changes of {manager.name} are not noticed any more",
+            next_step="Restart the service; the log says what happened.",
+        )
+    return await manager.check()

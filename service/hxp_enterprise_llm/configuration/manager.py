@@ -62,6 +62,7 @@ from hxp_enterprise_llm.core.reload import Reloadable
 from hxp_enterprise_llm.utilities.logging import Logger, get_logger
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
+EntryT = TypeVar("EntryT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,8 +257,10 @@ class ConfigurationManager(Generic[ModelT]):
             approver: Who approved, where a change is dangerous.
 
         Raises:
+            NotLoadedError: Nothing serves yet: `load` comes first.
             ReloadError: It was not taken.
         """
+        _ = self.snapshot
         async with self._lock:
             layer = await MemorySource(label, document, actor=actor).read()
             began = self._clock()
@@ -311,13 +314,11 @@ class ConfigurationManager(Generic[ModelT]):
         All are told at the same time, after the swap; one that fails hinders nobody. None may wait
         for a reload of the same manager.
         """
-        self._exchange.subscribers.append(subscriber)
-        return lambda: self._exchange.subscribers.remove(subscriber)
+        return _entered(self._exchange.subscribers, subscriber)
 
     def attach(self, part: Reloadable[ModelT]) -> Callable[[], None]:
         """Let a service build each configuration before it is swapped in; return what ends that."""
-        self._exchange.parts.append(part)
-        return lambda: self._exchange.parts.remove(part)
+        return _entered(self._exchange.parts, part)
 
     async def get(self, path: str) -> Any:
         """Return one value by its dotted path; loads at the first use.
@@ -373,7 +374,7 @@ class ConfigurationManager(Generic[ModelT]):
     def watcher(self) -> Watcher:
         """Return what reloads on file events, each minute, and on SIGHUP, while its `run` runs."""
         paths = partial(watched, self._sources)
-        return Watcher(paths, self.noticed, self.settings.watch, self._log)
+        return Watcher(paths, self.noticed, self.settings.watch, self._log, self._standing.watched)
 
     async def watch(self) -> None:
         """Load, and reload whenever a source changed, until cancelled."""
@@ -389,7 +390,10 @@ class ConfigurationManager(Generic[ModelT]):
         self._series.event(self.name, cause)
         if cause == "file":
             seen = await asyncio.to_thread(fingerprint, watched(self._sources))
-            if seen == self._seen:
+            failure = self._standing.failure
+            unread = failure is not None and failure.phase is Phase.READ
+            # Files that could not be read are no others when they can.
+            if seen == self._seen and not unread:
                 return
         try:
             await self._reload(f"noticed by {cause}", SYSTEM, None, asked=cause == "signal")
@@ -482,3 +486,15 @@ class ConfigurationManager(Generic[ModelT]):
         except Exception as error:
             # Whatever it is, the newest does not serve, and that is to be seen.
             raise self._standing.refused(PhaseError(Phase.VALIDATE, error)) from error
+
+
+def _entered(entries: list[EntryT], entry: EntryT) -> Callable[[], None]:
+    """Add an entry; return what takes that one out, once."""
+    entries.append(entry)
+    left = [entry]
+
+    def end() -> None:
+        if left and left.pop() in entries:
+            entries.remove(entry)
+
+    return end

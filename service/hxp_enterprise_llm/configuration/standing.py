@@ -13,9 +13,11 @@ from hxp_enterprise_llm.configuration.phases import (
     Failure,
     ManagerHealth,
     Outcome,
+    Phase,
     PhaseError,
     Reload,
     ReloadError,
+    StaleError,
 )
 from hxp_enterprise_llm.configuration.series import ConfigurationMetrics
 from hxp_enterprise_llm.configuration.snapshot import Snapshot
@@ -40,6 +42,7 @@ class Standing:
     clock: Callable[[], float]
     now: Callable[[], datetime]
     failure: Failure | None = field(default=None, init=False)
+    _unwatched: Failure | None = field(default=None, init=False)
     _undone: Failure | None = field(default=None, init=False)
     _revision: str = field(default="", init=False)
     _number: int = field(default=0, init=False)
@@ -47,8 +50,22 @@ class Standing:
     @property
     def health(self) -> ManagerHealth:
         """Return what serves, and whether it is the newest."""
-        ok = self.failure is None and bool(self._number)
-        return ManagerHealth(self.name, ok, self._revision, self._number, self.failure)
+        failure = self.failure or self._unwatched
+        ok = failure is None and bool(self._number)
+        return ManagerHealth(self.name, ok, self._revision, self._number, failure)
+
+    def watched(self, trouble: Exception | None) -> None:
+        """Note why changes may not be noticed; None: they are."""
+        self._unwatched = None
+        if trouble is not None:
+            error = StaleError(
+                f"{self.name}: changes may not be noticed ({type(trouble).__name__})",
+                next_step="It is tried again by itself; SIGHUP looks now. The log names the place.",
+            )
+            self._unwatched = Failure(
+                Phase.READ, error.code, error.message, error.next_step, self.now()
+            )
+        self.show()
 
     def serves(self, snapshot: Snapshot[Any] | None) -> None:
         """Note what serves from now on; None for nothing."""
@@ -113,4 +130,4 @@ class Standing:
 
     def show(self) -> None:
         """Put what serves into the metrics."""
-        self.series.serves(self.name, self._revision, self._number, ok=self.failure is None)
+        self.series.serves(self.name, self._revision, self._number, ok=self.health.failure is None)

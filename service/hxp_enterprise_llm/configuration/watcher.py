@@ -19,6 +19,8 @@ _AGAIN = 1.0
 """Seconds until events are tried again, and between two looks whether the folders are the same.
 
 A folder that is renamed, or unmounted, has no event in itself: a look must notice it within 2 s."""
+_LONGEST_REST = 60.0
+"""Most seconds until a watch that broke is tried again."""
 _MOST_LINKS = 40
 """As many links as the kernel follows in one path."""
 Changed = Callable[[str], Awaitable[None]]
@@ -86,7 +88,7 @@ def folders_of(paths: Iterable[Path]) -> frozenset[Path]:
         for way in (path, *_links_in(path)):
             links, end = _followed(way)
             found.update(links)
-            found.add(_nearest(end if end.is_dir() else end.parent))
+            found.add(_nearest(end))
     return frozenset(found)
 
 
@@ -124,8 +126,17 @@ def _followed(path: Path) -> tuple[set[Path], Path]:
     return folders, at
 
 
-def _nearest(folder: Path) -> Path:
-    return next((path for path in (folder, *folder.parents) if path.is_dir()), Path("/"))
+def _nearest(path: Path) -> Path:
+    return next((folder for folder in (path, *path.parents) if _is_folder(folder)), Path("/"))
+
+
+def _is_folder(path: Path) -> bool:
+    """Return whether a path is a folder, as far as this account may know."""
+    try:
+        return path.is_dir()
+    # Not to be looked into, or a name that is too long: a link may lead anywhere.
+    except (OSError, ValueError):
+        return False
 
 
 class Watcher:
@@ -136,6 +147,7 @@ class Watcher:
         changed: Called back, one call at a time.
         settings: How changes are noticed.
         logger: Told when events cannot be had.
+        broken: Told why changes may not be noticed, and None when they are again.
     """
 
     def __init__(
@@ -144,8 +156,10 @@ class Watcher:
         changed: Changed,
         settings: WatchSettings,
         logger: Logger,
+        broken: Callable[[Exception | None], None] = lambda _: None,
     ) -> None:
         self._paths, self._changed, self._settings, self._log = paths, changed, settings, logger
+        self._broken, self._troubles = broken, dict[str, Exception]()
         self._wake = asyncio.Event()
         self._causes: set[str] = set()
         self._ready = asyncio.Event()
@@ -162,21 +176,45 @@ class Watcher:
         self._wake.set()
 
     async def run(self) -> None:
-        """Watch until cancelled."""
+        """Watch until cancelled; whatever breaks is told, and tried again."""
         loop = asyncio.get_running_loop()
         if self._settings.signal:
             loop.add_signal_handler(signal.SIGHUP, self.look, "signal")
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._work())
+                group.create_task(self._lasting("work", self._work))
                 if self._settings.files:
-                    group.create_task(self._poll())
-                    group.create_task(self._events())
+                    group.create_task(self._lasting("poll", self._poll))
+                    group.create_task(self._lasting("events", self._events))
                 else:
                     self._ready.set()
         finally:
             if self._settings.signal:
                 loop.remove_signal_handler(signal.SIGHUP)
+
+    async def _lasting(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Go on after any fault, later each time."""
+        rest = _AGAIN
+        while True:
+            began = asyncio.get_running_loop().time()
+            try:
+                await work()
+            except Exception as error:
+                self._stands(name, error)
+                self._log.exception("configuration.watch-broken")
+            if asyncio.get_running_loop().time() - began > _LONGEST_REST:
+                rest = _AGAIN
+            await asyncio.sleep(rest)
+            rest = min(rest * 2, _LONGEST_REST)
+            # What changed meanwhile has no event; the look says whether it works again.
+            self.look("file")
+
+    def _stands(self, name: str, error: Exception | None = None) -> None:
+        """Note how one part of the watch is, and tell how the whole is."""
+        self._troubles.pop(name, None)
+        if error is not None:
+            self._troubles[name] = error
+        self._broken(next(iter(self._troubles.values()), None))
 
     async def _work(self) -> None:
         while True:
@@ -188,6 +226,7 @@ class Watcher:
             await self._changed(cause)
             if self._folders and await self._are_others():
                 self._moved.set()
+            self._stands("work")
 
     async def _poll(self) -> None:
         while True:
@@ -198,8 +237,8 @@ class Watcher:
         while True:
             # Before the folders are asked for: what moves from now on ends the watch.
             self._moved.clear()
-            self._folders = await asyncio.to_thread(folders_of, self._paths())
             try:
+                self._folders = await asyncio.to_thread(folders_of, self._paths())
                 await self._until_moved(self._folders)
             except (OSError, RuntimeError) as error:
                 # A folder went away, or the machine has no watches left; polling goes on.
@@ -225,6 +264,7 @@ class Watcher:
         # What changed before the watch stood has no event.
         self.look("file")
         self._ready.set()
+        self._stands("events")
         async for changes in events:
             if changes:
                 self.look("file")

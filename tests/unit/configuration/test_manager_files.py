@@ -24,7 +24,11 @@ from hxp_enterprise_llm.configuration.snapshot import Snapshot
 from hxp_enterprise_llm.configuration.sources.base import Layer
 from hxp_enterprise_llm.configuration.sources.files import FileSource
 from hxp_enterprise_llm.configuration.sources.folder import FolderSource
-from hxp_enterprise_llm.configuration.watcher import WatchSettings, fingerprint, folders_of
+from hxp_enterprise_llm.configuration.watcher import (
+    WatchSettings,
+    fingerprint,
+    folders_of,
+)
 from hxp_enterprise_llm.schemas.infrastructure_services import Configuration
 from hxp_enterprise_llm.testing.waiting import until
 from hxp_enterprise_llm.utilities.files import write_atomic

@@ -7,6 +7,7 @@ from tests.unit.configuration.managed import Memory, Stored, changed, managed, r
 from tests.unit.configuration.sample import Sample
 
 from hxp_enterprise_llm.configuration.phases import (
+    NotLoadedError,
     Outcome,
     Phase,
     ReloadError,
@@ -165,3 +166,9 @@ async def test_a_store_that_is_away_at_the_start_gets_the_revision_later(
     await manager.noticed("poll")
     assert manager.health().ok
     assert [item.document["level"] for item in store.revisions] == [1]
+
+
+async def test_nothing_is_restored_before_the_first_load(source: MemorySource) -> None:
+    manager = managed(source)
+    with pytest.raises(NotLoadedError, match="is not loaded yet"):
+        await manager.restore({"level": 4}, label="revision 7", reason="back", actor="ann")

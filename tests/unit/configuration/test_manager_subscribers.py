@@ -117,3 +117,19 @@ async def test_a_plan_says_what_a_reload_would_do_and_does_nothing(source: Memor
     assert manager.snapshot is before
     with pytest.raises(ReloadError, match="proposal  level"):
         await manager.plan(MemorySource("proposal", {"level": "x"}))
+
+
+async def test_what_ends_a_subscription_ends_that_one_once(source: MemorySource) -> None:
+    manager = managed(source)
+    await manager.load()
+    told: list[int] = []
+
+    def hear(_: Snapshot[Sample], new: Snapshot[Sample]) -> None:
+        told.append(new.config.level)
+
+    end = manager.subscribe(hear)
+    manager.subscribe(hear)
+    end()
+    end()
+    await changed(manager, source, level=2)
+    assert told == [2]

@@ -13,7 +13,7 @@ import pytest
 from tests.unit.configuration.sample import Sample
 
 from hxp_enterprise_llm.configuration.manager import ConfigurationManager, ManagerSettings
-from hxp_enterprise_llm.configuration.sources.base import Source
+from hxp_enterprise_llm.configuration.sources.base import Layer, Source
 from hxp_enterprise_llm.configuration.sources.files import FileSource
 from hxp_enterprise_llm.configuration.sources.folder import FolderSource
 from hxp_enterprise_llm.configuration.watcher import WatchSettings, folders_of
@@ -201,6 +201,53 @@ def test_the_folders_of_all_links_on_the_way_are_watched(tmp_path: Path) -> None
     assert folders_of([asked]) == {tmp_path / "links", tmp_path / "v1", tmp_path / "v1" / "etc"}
     link(tmp_path / "v1" / "conf", "nowhere")
     assert folders_of([asked]) == {tmp_path / "links", tmp_path / "v1"}
+
+
+async def test_a_link_whose_target_has_a_name_that_is_too_long_ends_nothing(
+    tmp_path: Path,
+) -> None:
+    file = put(tmp_path / "config" / "10.yaml", "level: 1\n")
+    async with watching(FolderSource(file.parent)) as manager:
+        link(file.parent / "20.yaml", "x" * 300)
+        await until(lambda: _stale(manager))
+        (file.parent / "20.yaml").unlink()
+        await seen(manager, 2, lambda: put(file, "level: 2\n"))
+        assert manager.health().ok
+    app = put(tmp_path / "one" / "app.yaml", "level: 1\n")
+    async with watching(FileSource(app)) as manager:
+        app.unlink()
+        link(app, "x" * 300)
+        await until(lambda: _stale(manager))
+        await seen(manager, 2, lambda: put(app, "level: 2\n"))
+        assert manager.health().ok
+
+
+class Closed(FileSource):
+    """A file of a folder that may not be looked into for a while."""
+
+    closed = False
+
+    async def read(self) -> Layer:
+        if self.closed:
+            raise PermissionError
+        return await super().read()
+
+
+async def test_a_file_that_could_be_read_no_more_is_looked_at_when_it_can(tmp_path: Path) -> None:
+    app = put(tmp_path / "app.yaml", "level: 1\n")
+    source = Closed(app)
+    async with watching(source) as manager:
+        source.closed = True
+        put(app, "level: 2\n")
+        await until(lambda: _stale(manager))
+        source.closed = False
+        # The file is as it was when it could not be read.
+        await seen(manager, 1, lambda: put(app, "level: 1\n"))
+        await until(lambda: _healthy(manager))
+
+
+async def _healthy(manager: Manager) -> bool:
+    return manager.health().ok
 
 
 async def _stale(manager: Manager) -> bool:
