@@ -38,7 +38,7 @@ unit:
 
 test: check ## Every layer on real engines, hosts and daemons.
 	@$(python) tools/features.py >/dev/null
-	@$(python) -m pytest tests --ignore=tests/unit
+	@$(python) -m pytest -n 2 --dist loadscope tests --ignore=tests/unit
 
 bench: bootstrap ## Measure the figures of docs/benchmarks.md.
 	@$(python) tests/bench/run.py $(if $(COLD),--cold)

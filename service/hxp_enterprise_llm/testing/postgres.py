@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
+import fcntl
+import functools
+import hashlib
 import os
 import pwd
 import shutil
 import signal
 import subprocess
 import tempfile
-from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from hxp_enterprise_llm.core.exceptions import DependencyError
+from hxp_enterprise_llm.orchestration.paths import cache
 from hxp_enterprise_llm.testing.waiting import until
 
 _DEBIAN = Path("/usr/lib/postgresql")
@@ -134,8 +136,7 @@ class PostgresServer:
         return len(lines) > 7 and lines[7].strip() == "ready"
 
     def _fill(self) -> None:
-        made = _template(self.user, self.password, self.database)
-        subprocess.run(["cp", "-a", "--reflink=auto", str(made), str(self.folder)], check=True)
+        _copy(_template(self.user, self.password, self.database), self.folder / "data")
 
     async def _spawn(self, program: str, *arguments: str) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
@@ -151,15 +152,29 @@ class PostgresServer:
         )
 
 
-@cache
+@functools.cache
 def _template(user: str, password: str, database: str) -> Path:
-    """Return the data of a server that never ran: made once a process, since initdb takes seconds.
+    """Return the data of a server that never ran: made once a machine, since initdb takes seconds.
 
     Raises:
         DependencyError: PostgreSQL's programs failed.
     """
-    folder = Path(tempfile.mkdtemp(prefix="citadel-pg-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    made_from = f"{binaries()} {user} {password} {database} {os.getuid()}"
+    data = cache() / "postgres" / hashlib.sha256(made_from.encode()).hexdigest()[:16]
+    data.parent.mkdir(parents=True, exist_ok=True)
+    with data.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not data.exists():
+            half = data.with_suffix(".half")
+            shutil.rmtree(half, ignore_errors=True)
+            with tempfile.TemporaryDirectory(prefix="citadel-pg-") as folder:
+                fresh = _initialized(Path(folder), user, password, database)
+                _copy(fresh, half)
+            half.rename(data)
+    return data
+
+
+def _initialized(folder: Path, user: str, password: str, database: str) -> Path:
     secret, data = folder / "password", folder / "data"
     secret.write_text(password)
     account = _account() if os.getuid() == 0 else None
@@ -170,6 +185,11 @@ def _template(user: str, password: str, database: str) -> Path:
     single = ("postgres", "--single", "-D", str(data), "postgres")
     _made(account, folder, *single, said=f"CREATE DATABASE {database}\n")
     return data
+
+
+def _copy(data: Path, to: Path) -> None:
+    # With owners: the server's account is another one.
+    subprocess.run(["cp", "-a", "--reflink=auto", str(data), str(to)], check=True)
 
 
 def _made(
