@@ -21,6 +21,7 @@ from hxp_enterprise_llm.utilities.logging import Logger
 ModelT = TypeVar("ModelT", bound=BaseModel)
 SYSTEM = "citadel"
 """The actor of what nobody asked for: file events, automatic rollbacks."""
+AUTOMATIC = "automatic rollback of"
 
 
 class StoredDocument(Protocol):
@@ -35,6 +36,10 @@ class StoredDocument(Protocol):
         """Return the document with its defaults, secrets as references."""
 
     @property
+    def reason(self) -> str:
+        """Return why it was applied."""
+
+    @property
     def holds(self) -> str:
         """Return a hash of what it holds back: what the sources said when it was gone back to."""
 
@@ -45,8 +50,8 @@ class Store(Protocol):
     async def get(self, number: int) -> StoredDocument:
         """Return a revision by its number."""
 
-    async def latest(self) -> StoredDocument | None:
-        """Return the newest revision; None of an empty store."""
+    async def latest(self, below: int | None = None) -> StoredDocument | None:
+        """Return the newest revision, of those with a smaller number; None when there is none."""
 
     async def append(
         self,
@@ -145,9 +150,12 @@ class Exchange(Generic[ModelT]):
             self._put(new, built)
             await self._tell(old, new)
             await self._ask(self._verify, new, Phase.VERIFY)
+        except PhaseError:
+            await _to_its_end(self._back(old, new, holds=new.said or old.holds))
+            raise
         except BaseException:
             # Nothing that nobody verified stays in force: not after a cancellation either.
-            await _to_its_end(self._back(old, new))
+            await _to_its_end(self._back(old, new, holds=old.holds))
             raise
         await self._end(old)
 
@@ -239,27 +247,38 @@ class Exchange(Generic[ModelT]):
             return None, error
 
     async def _below(self, store: Store, number: int) -> StoredDocument | None:
-        for older in range(number - 1, 0, -1):
+        while number > 1:
             try:
                 async with asyncio.timeout(self._timeout):
-                    return await store.get(older)
-            except UnusableRevisionError:
-                self._log.error("configuration.revision-unusable", number=older)
+                    return await store.latest(number)
+            except UnusableRevisionError as error:
+                self._log.error("configuration.revision-unusable", number=error.number)
+                number = min(number - 1, error.number)
             except Exception:
-                self._log.exception("configuration.older-unreadable", number=older)
+                self._log.exception("configuration.older-unreadable", below=number)
                 return None
         return None
 
-    async def older(self, stored: StoredDocument) -> StoredDocument | None:
-        """Return the revision before a stored one; None where there is none that can be read."""
-        if self._store is None or stored.number <= 1:
+    async def unseen(self) -> StoredDocument | None:
+        """Return the newest revision where it is another than was kept or read last.
+
+        Somebody else who has the same store kept it. What is wrong with the store is told when
+        something is kept.
+        """
+        if self._store is None or self._recorded is None:
             return None
         try:
             async with asyncio.timeout(self._timeout):
-                return await self._store.get(stored.number - 1)
+                newest = await self._store.latest()
         except Exception:
-            self._log.exception("configuration.older-unreadable", number=stored.number - 1)
             return None
+        if newest is None or (revision_of(newest.document), newest.holds) == self._recorded:
+            return None
+        return newest
+
+    async def older(self, stored: StoredDocument) -> StoredDocument | None:
+        """Return the revision before a stored one; None where there is none that can be read."""
+        return await self._below(self._store, stored.number) if self._store is not None else None
 
     def _put(self, new: Snapshot[ModelT], built: list[_Built[ModelT]]) -> None:
         """Put a snapshot in force; no await in here, so no request sees half of it."""
@@ -290,15 +309,22 @@ class Exchange(Generic[ModelT]):
             self._metrics.subscriber_failed(self.name)
             self._log.exception("configuration.subscriber-failed", revision=new.revision)
 
-    async def _back(self, old: Snapshot[ModelT], failed: Snapshot[ModelT]) -> None:
-        """Put the old snapshot back after a probe said no to the new one."""
+    async def _back(self, old: Snapshot[ModelT], failed: Snapshot[ModelT], *, holds: str) -> None:
+        """Put the old snapshot back after a probe said no to the new one.
+
+        Args:
+            old: What served.
+            failed: What did not pass.
+            holds: What of the sources is held back from now on, by a later start too.
+        """
         back = replace(
             old,
             number=failed.number + 1,
             made_at=self._now(),
             actor=SYSTEM,
-            reason=f"automatic rollback of {failed.revision[:12]}",
+            reason=rollback_of(failed),
             approver=None,
+            holds=holds,
         )
         try:
             self._put(back, await self._build(back))
@@ -320,6 +346,11 @@ class Exchange(Generic[ModelT]):
                 await self._drain(old)
         except Exception:
             self._log.exception("configuration.drain-failed", revision=old.revision)
+
+
+def rollback_of(failed: Snapshot[ModelT]) -> str:
+    """Return the reason of a rollback that nobody asked for."""
+    return f"{AUTOMATIC} {failed.revision[:12]}"
 
 
 async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:

@@ -416,8 +416,8 @@ class ConfigurationManager(Generic[ModelT]):
             began = self._clock()
             with self._failing():
                 new = await self._candidate(reason, actor, approver)
-                if self._start.unseen:
-                    self._held = await self._start.compare(self.snapshot, new) or self._held
+                held = await self._start.look(self.snapshot, new, asked=asked)
+                self._held = self._held if held is None else held
                 other = new.revision != self.snapshot.revision
                 if other and new.said == self._held and not asked:
                     self._standing.held()

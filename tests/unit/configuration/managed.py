@@ -64,10 +64,11 @@ class Memory:
     revisions: list[Stored] = field(default_factory=list)
     away: bool = False
 
-    async def latest(self) -> Stored | None:
+    async def latest(self, below: int | None = None) -> Stored | None:
         if self.away:
             raise ConnectionRefusedError
-        return self.revisions[-1] if self.revisions else None
+        known = self.revisions[: None if below is None else below - 1]
+        return known[-1] if known else None
 
     async def get(self, number: int) -> Stored:
         if self.away:

@@ -123,8 +123,8 @@ class Shelf(Protocol):
     def name(self) -> str:
         """Return the place in words, for people."""
 
-    async def newest(self) -> tuple[int, bytes] | None:
-        """Return the record with the highest number."""
+    async def newest(self, below: int | None = None) -> tuple[int, bytes] | None:
+        """Return the record with the highest number, of those with a smaller one than `below`."""
 
     async def read(self, number: int) -> bytes | None:
         """Return a record; None when there is none of that number."""
@@ -183,6 +183,13 @@ class TamperedRevisionError(UnusableRevisionError):
 
     code = "revision.tampered"
     exit_code = ExitCode.REFUSED
+
+
+class UnreadableRevisionError(UnusableRevisionError):
+    """A revision is there, and cannot be read."""
+
+    code = "revision.unreadable"
+    cure = "Let this account read it, or restore a backup: citadel config restore."
 
 
 class ForeignRevisionError(TamperedRevisionError):

@@ -9,7 +9,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from hxp_enterprise_llm.configuration.revisions.base import RevisionError
+from hxp_enterprise_llm.configuration.revisions.base import (
+    RevisionError,
+    UnreadableRevisionError,
+)
 from hxp_enterprise_llm.utilities.files import write_atomic
 
 _LOCK = ".lock"
@@ -30,9 +33,9 @@ class FileShelf:
         """Return `folder PATH`."""
         return f"folder {self.folder}"
 
-    async def newest(self) -> tuple[int, bytes] | None:
+    async def newest(self, below: int | None = None) -> tuple[int, bytes] | None:
         """Return the record with the highest number."""
-        return await asyncio.to_thread(self._newest)
+        return await asyncio.to_thread(self._newest, below)
 
     async def read(self, number: int) -> bytes | None:
         """Return a record."""
@@ -60,17 +63,20 @@ class FileShelf:
     def _path(self, number: int) -> Path:
         return self.folder / f"{number:08d}.json"
 
-    def _newest(self) -> tuple[int, bytes] | None:
-        number = max(self._numbers(), default=0)
+    def _newest(self, below: int | None) -> tuple[int, bytes] | None:
+        wanted = (number for number in self._numbers() if below is None or number < below)
+        number = max(wanted, default=0)
         record = self._read(number) if number else None
         return (number, record) if record is not None else None
 
     def _read(self, number: int) -> bytes | None:
-        with self._reporting("read"):
-            try:
-                return self._path(number).read_bytes()
-            except FileNotFoundError:
-                return None
+        try:
+            return self._path(number).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            why = f"cannot be read: {error.strerror}"
+            raise UnreadableRevisionError(number, self.name, why) from error
 
     def _span(self, first: int, last: int) -> dict[int, bytes]:
         wanted = [number for number in sorted(self._numbers()) if first <= number <= last]
@@ -79,9 +85,12 @@ class FileShelf:
 
     def _numbers(self) -> list[int]:
         with self._reporting("read"):
-            if not self.folder.exists():
+            try:
+                # Not by a pattern: that finds nothing in a folder that must not be read.
+                names = [path.name for path in self.folder.iterdir()]
+            except FileNotFoundError:
                 return []
-            stems = [path.stem for path in self.folder.glob("*.json")]
+        stems = [name.removesuffix(".json") for name in names if name.endswith(".json")]
         # Only names as they are given here: what cannot be read back is none of ours.
         numbers = [int(stem) for stem in stems if stem.isdecimal() and stem.isascii()]
         return [number for number in numbers if self._path(number).stem in stems]

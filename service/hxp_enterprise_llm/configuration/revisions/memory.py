@@ -13,9 +13,10 @@ class MemoryShelf:
     def __init__(self) -> None:
         self.records: dict[int, bytes] = {}
 
-    async def newest(self) -> tuple[int, bytes] | None:
+    async def newest(self, below: int | None = None) -> tuple[int, bytes] | None:
         """Return the record with the highest number."""
-        number = max(self.records, default=0)
+        wanted = (number for number in self.records if below is None or number < below)
+        number = max(wanted, default=0)
         return (number, self.records[number]) if number else None
 
     async def read(self, number: int) -> bytes | None:

@@ -22,7 +22,8 @@ CREATE TABLE IF NOT EXISTS {TABLE} (
 )
 """
 _OF = f"FROM {TABLE} WHERE environment = $1"
-_NEWEST = f"SELECT number, record {_OF} ORDER BY number DESC LIMIT 1"
+_BELOW = f"{_OF} AND ($2::bigint IS NULL OR number < $2)"
+_NEWEST = f"SELECT number, record {_BELOW} ORDER BY number DESC LIMIT 1"
 _READ = f"SELECT record {_OF} AND number = $2"
 _SPAN = f"SELECT number, record {_OF} AND number BETWEEN $2 AND $3 ORDER BY number"
 _ADD = f"INSERT INTO {TABLE} (environment, number, record) VALUES ($1, $2, $3)"  # noqa: S608 - as above
@@ -45,10 +46,10 @@ class PostgresShelf:
         """Return `table configuration_revisions of ENVIRONMENT`."""
         return f"table {TABLE} of {self.environment}"
 
-    async def newest(self) -> tuple[int, bytes] | None:
+    async def newest(self, below: int | None = None) -> tuple[int, bytes] | None:
         """Return the record with the highest number."""
         async with self._connection() as connection:
-            row = await connection.fetchrow(_NEWEST, self.environment)
+            row = await connection.fetchrow(_NEWEST, self.environment, below)
         return (row[0], row[1].encode()) if row is not None else None
 
     async def read(self, number: int) -> bytes | None:

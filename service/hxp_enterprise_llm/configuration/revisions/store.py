@@ -92,13 +92,16 @@ class Revisions:
             if await self.shelf.add({new.number: encoded(new)}):
                 return new
 
-    async def latest(self) -> Revision | None:
+    async def latest(self, below: int | None = None) -> Revision | None:
         """Return the newest revision; None of an empty store.
+
+        Args:
+            below: Only of those with a smaller number.
 
         Raises:
             TamperedRevisionError: It was changed; names its number.
         """
-        newest = await self.shelf.newest()
+        newest = await self.shelf.newest(below)
         return self._decoded(*newest) if newest is not None else None
 
     async def get(self, number: int) -> Revision:

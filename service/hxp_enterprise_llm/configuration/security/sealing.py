@@ -100,9 +100,9 @@ class SealedShelf:
         """Return the place in words."""
         return self.inner.name
 
-    async def newest(self) -> tuple[int, bytes] | None:
+    async def newest(self, below: int | None = None) -> tuple[int, bytes] | None:
         """Return the record with the highest number."""
-        found = await self.inner.newest()
+        found = await self.inner.newest(below)
         return None if found is None else (found[0], self._opened(*found))
 
     async def read(self, number: int) -> bytes | None:

@@ -88,9 +88,9 @@ class OneStep:
         """Return the shelf's name."""
         return self._shelf.name
 
-    async def newest(self) -> tuple[int, bytes] | None:
+    async def newest(self, below: int | None = None) -> tuple[int, bytes] | None:
         """Return the record with the highest number."""
-        return await self._shelf.newest()
+        return await self._shelf.newest(below)
 
     async def read(self, number: int) -> bytes | None:
         """Return a record."""
@@ -334,8 +334,10 @@ class _Store:
         """Return a revision by its number."""
         return await self._revisions.get(number)
 
-    async def latest(self) -> Revision | None:
-        """Return the revision that is followed, or that serves."""
+    async def latest(self, below: int | None = None) -> Revision | None:
+        """Return the revision that is followed, or that serves; an older one from the shelf."""
+        if below is not None:
+            return await self._revisions.latest(below)
         return self._followed or self.revision
 
     async def append(

@@ -32,10 +32,10 @@ class Shelf(MemoryShelf):
 
     away = False
 
-    async def newest(self) -> tuple[int, bytes] | None:
+    async def newest(self, below: int | None = None) -> tuple[int, bytes] | None:
         if self.away:
             raise ConnectionRefusedError
-        return await super().newest()
+        return await super().newest(below)
 
     async def add(self, records: Mapping[int, bytes]) -> bool:
         if self.away:
@@ -318,12 +318,16 @@ async def test_where_no_revision_is_good_nothing_starts(source: MemorySource, sh
 async def test_a_store_that_goes_away_while_the_last_good_one_is_looked_for_starts_nothing(
     source: MemorySource, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def away(number: int) -> bytes | None:
-        raise ConnectionRefusedError(number)
+    newest = shelf.newest
+
+    async def away(below: int | None = None) -> tuple[int, bytes] | None:
+        if below is not None:
+            raise ConnectionRefusedError
+        return await newest()
 
     await history(source, shelf, 1, 2)
     shelf.tamper(2)
-    monkeypatch.setattr(shelf, "read", away)
+    monkeypatch.setattr(shelf, "newest", away)
     again = managed(source, shelf)
     with pytest.raises(ReloadError, match="revision 2 of memory was changed"):
         await again.load()
