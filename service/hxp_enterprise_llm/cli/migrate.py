@@ -43,16 +43,21 @@ def migrate(
     ] = False,
     output: Annotated[Output, OutputOption] = Output.TEXT,
 ) -> int:
-    """Rewrite environment files as another version says them; comments and order stay.
+    """Rewrite environment files, with those that they extend, as another version says them.
+
+    All or none are written; comments and order stay.
 
     Examples: citadel config migrate --check · citadel config migrate local --to 1 --dry-run
     """
     migrator = _migrator()
     if history:
         return _history(migrator, output)
-    plans = [migrator.plan(path, to) for path in _paths(environments)]
-    changed = [plan for plan in plans if plan.changed]
     stream = progress_stream(output)
+    paths = _paths(environments)
+    if not (check or dry_run):
+        _settle(migrator, stream)
+    plans = migrator.plan_all(paths, to)
+    changed = [plan for plan in plans if plan.changed]
     for plan in plans:
         typer.echo(_told(plan, check=check), stream)
     if changed and not (check or dry_run):
@@ -68,6 +73,13 @@ def _migrator() -> FileMigrator:
     from hxp_enterprise_llm.orchestration.paths import state
 
     return FileMigrator(state() / "migrations")
+
+
+def _settle(migrator: FileMigrator, stream: Any) -> None:
+    from hxp_enterprise_llm.configuration.diagnostics import shown
+
+    for path in migrator.settle():
+        typer.echo(f"{shown(path)} is put back: a migration of several files was killed", stream)
 
 
 def _paths(environments: list[str] | None) -> list[Path]:

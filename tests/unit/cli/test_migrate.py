@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from hxp_enterprise_llm.configuration.migration import journal
 from hxp_enterprise_llm.testing.world import World
+from hxp_enterprise_llm.utilities.files import write_atomic
 
 OLD = """\
 # A site of old.
@@ -110,6 +112,46 @@ def test_a_secret_in_clear_is_in_no_difference_and_no_document(world: World, old
         shown = world.citadel(*words)
         assert canary not in shown
         assert "api_gateway: {key: [redacted]}" in shown
+
+
+@pytest.mark.feature("CM-01", "CM-03")
+def test_a_file_goes_down_and_up_with_what_it_extends(world: World, old: Path) -> None:
+    base = old.with_name("ground.yaml")
+    base.write_text("schema: 1\nprovider: {kind: local}\n")
+    old.write_text("# Ours.\nschema: 1\nextends: ground\nmodels: {}\nperformance_targets: {}\n")
+    before = (base.read_text(), old.read_text())
+    world.citadel("config", "migrate", "old", "--to", "0", "--yes")
+    assert "schema" not in base.read_text() + old.read_text()
+    shown = world.citadel("config", "migrate", "old", "--check", code=2)
+    assert "ground.yaml: version 0 → 1\n" in shown
+    assert "old.yaml: version 0 → 1\n" in shown
+    world.citadel("config", "migrate", "old")
+    assert (base.read_text(), old.read_text()) == before
+
+
+@pytest.mark.feature("CM-01", "CM-03")
+def test_what_a_killed_migration_left_is_put_back_first_and_a_look_changes_nothing(
+    world: World, old: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = old.with_name("ground.yaml")
+    base.write_text(OLD)
+    old.write_text("extends: ground\nperformance_targets: {}\n")
+
+    def killed(target: Path, content: bytes, *, mode: int) -> None:
+        if target == base:
+            raise KeyboardInterrupt
+        write_atomic(target, content, mode=mode)
+
+    with monkeypatch.context() as dying:
+        dying.setattr(journal, "write_atomic", killed)
+        world.citadel("config", "migrate", "old", code=130)
+    half = old.read_text()
+    assert "schema: 1" in half
+    world.citadel("config", "migrate", "old", "--check", code=2)
+    assert old.read_text() == half
+    assert "old.yaml is put back" in world.citadel("config", "migrate", "old")
+    assert "schema: 1" in base.read_text()
+    assert "schema: 1" in old.read_text()
 
 
 @pytest.mark.feature("CM-01")

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from hxp_enterprise_llm.configuration.audit import AuditError
 from hxp_enterprise_llm.configuration.diagnostics import InvalidDocumentError, dotted, shown
-from hxp_enterprise_llm.configuration.document import Document, read_document
-from hxp_enterprise_llm.configuration.migration.journal import Journal, Migration, Rewrite
+from hxp_enterprise_llm.configuration.document import read_document
+from hxp_enterprise_llm.configuration.migration.journal import (
+    Journal,
+    Migration,
+    Rewrite,
+    digest,
+)
 from hxp_enterprise_llm.configuration.migration.migrator import ConfigurationMigrator
 from hxp_enterprise_llm.configuration.migration.versions import (
     KEY,
@@ -16,7 +22,7 @@ from hxp_enterprise_llm.configuration.migration.versions import (
     MigrationError,
     version_of,
 )
-from hxp_enterprise_llm.configuration.sources.files import chain
+from hxp_enterprise_llm.configuration.sources.files import ENDINGS, chain
 
 _YAML = (".yaml", ".yml")
 
@@ -30,14 +36,12 @@ class FilePlan:
         migrated: Its document as the wanted version says it.
         old: Its text.
         new: The text that it gets.
-        below: How many files it extends, those included that they extend.
     """
 
     path: Path
     migrated: Migrated
     old: str
     new: str
-    below: int = 0
 
     @property
     def changed(self) -> bool:
@@ -70,67 +74,82 @@ class FileMigrator:
         self.journal = Journal(folder)
         self.migrator = migrator or ConfigurationMigrator()
 
-    def plan(self, path: Path, to: int | None = None) -> FilePlan:
-        """Return what migrating a file would do; nothing is written.
-
-        A file that says no version, since one that it extends does, is left as it is.
+    def settle(self) -> tuple[Path, ...]:
+        """End what a killed migration began; return the files that were put back.
 
         Raises:
-            InvalidDocumentError: It cannot be read, or what says its version cannot.
+            AuditError: The journal was changed.
+            MigrationError: A file cannot be put back.
+        """
+        try:
+            return self.journal.settle()
+        except OSError as error:
+            raise MigrationError(
+                f"what a killed migration left cannot be put back: "
+                f"{shown(Path(error.filename or self.journal.folder))}: {error.strerror}",
+                next_step="Make room, or mend permissions, and migrate again.",
+            ) from None
+
+    def plan_all(self, paths: Iterable[Path], to: int | None = None) -> list[FilePlan]:
+        """Return what migrating files would do, with all that they extend; nothing is written.
+
+        Raises:
+            InvalidDocumentError: As `plan`.
+            UnknownVersionError: As `plan`.
+            MigrationError: As `plan`; or a file beside them extends one that would change, and
+                would be left behind.
+        """
+        names: dict[Path, Path] = {}
+        versions: dict[Path, int | None] = {}
+        for path in paths:
+            for file, version in _versions(path).items():
+                key = file.resolve()
+                names.setdefault(key, file)
+                versions[key] = version if versions.get(key) is None else versions[key]
+        plans = [self._plan(names[key], version, to) for key, version in versions.items()]
+        self._refuse_shared(plans, to)
+        return plans
+
+    def plan(self, path: Path, to: int | None = None) -> FilePlan:
+        """Return what migrating one file would do; nothing is written, no other file is taken.
+
+        A file that a migration wrote and that nobody touched since gets its text of before back.
+        One that says no version has that of the files that it extends.
+
+        Raises:
+            InvalidDocumentError: It, or what it extends, cannot be read.
             UnknownVersionError: It, or `to`, is of a version that is not known.
             MigrationError: It holds what cannot be migrated, or is not YAML.
         """
-        document = read_document(path)
-        if document.problems:
-            raise InvalidDocumentError(document.problems)
-        # Bytes: a text that is read loses its line ends.
-        text = path.read_bytes().decode()
-        if _version(document) is None:
-            current = self.migrator.current
-            return FilePlan(path, Migrated(document.data, current, current), text, text)
-        migrated = self.migrator.migrate(document.data, to, where=shown(path))
-        plan = FilePlan(path, migrated, text, text, _below(document))
-        if not plan.changed:
-            return plan
-        new = self._text(path, text, document.data, migrated)
-        return FilePlan(path, migrated, text, new, plan.below)
+        return self._plan(path, _versions(path)[path], to)
 
     def apply(self, plan: FilePlan, *, actor: str) -> None:
         """Write a file as planned; its text of before is kept.
 
         Raises:
-            MigrationError: The file was changed since the plan was made, or cannot be written; it
-                is as it was.
-            AuditError: The journal cannot be written; nothing was changed.
+            MigrationError: As `apply_all`.
+            AuditError: As `apply_all`.
         """
-        migrated = plan.migrated
-        detail = {
-            "from": str(migrated.before),
-            "to": str(migrated.version),
-            "lost": " ".join(dotted(path) for path in migrated.lost),
-        }
-        work = Rewrite(plan.path, plan.old.encode(), plan.new.encode(), detail)
-        try:
-            self.journal.rewrite(work, actor)
-        except OSError as error:
-            raise MigrationError(
-                f"{shown(plan.path)} is as it was: {shown(Path(error.filename or plan.path))}: "
-                f"{error.strerror}",
-                next_step="Make room, or mend permissions, and migrate again.",
-            ) from None
+        self.apply_all([plan], actor=actor)
 
     def apply_all(self, plans: Iterable[FilePlan], *, actor: str) -> None:
-        """Write files as planned.
-
-        Those that extend others come first: if this is killed, a file that says no version by
-        itself is still seen as what it is, and the next migration goes on.
+        """Write files as planned, all or none; their texts of before are kept.
 
         Raises:
-            MigrationError: As `apply`; files before it are migrated.
-            AuditError: As `apply`.
+            MigrationError: A file was changed since the plan was made, or cannot be written; all
+                are as they were.
+            AuditError: The journal cannot be written; nothing was changed.
         """
-        for plan in sorted(plans, key=lambda plan: -plan.below):
-            self.apply(plan, actor=actor)
+        works = [_work(plan) for plan in plans]
+        try:
+            self.journal.rewrite(works, actor)
+        except OSError as error:
+            names = ", ".join(shown(work.path) for work in works)
+            verb = "is as it was" if len(works) == 1 else "are as they were"
+            raise MigrationError(
+                f"{names} {verb}: {shown(Path(error.filename or works[0].path))}: {error.strerror}",
+                next_step="Make room, or mend permissions, and migrate again.",
+            ) from None
 
     def history(self) -> tuple[Migration, ...]:
         """Return all migrations, the oldest first.
@@ -139,6 +158,60 @@ class FileMigrator:
             AuditError: The journal was changed.
         """
         return self.journal.history()
+
+    def _plan(self, path: Path, version: int | None, to: int | None) -> FilePlan:
+        document = read_document(path)
+        # Bytes: a text that is read loses its line ends.
+        text = path.read_bytes().decode()
+        wanted = self.migrator.current if to is None else to
+        kept = self._kept(path, text, wanted)
+        if kept is not None:
+            return kept
+        data = document.data
+        if version is None or not data:
+            return FilePlan(path, Migrated(data, wanted, wanted), text, text)
+        said = data if version_of(data) == version else {KEY: version} | data
+        migrated = self.migrator.migrate(said, to, where=shown(path))
+        plan = FilePlan(path, migrated, text, text)
+        if not plan.changed:
+            return plan
+        return replace(plan, new=self._text(path, text, data, migrated))
+
+    def _kept(self, path: Path, text: str, wanted: int) -> FilePlan | None:
+        """Return how a file gets back the text that it was migrated from, if it was."""
+        try:
+            found = self.journal.before(path, text.encode(), wanted)
+        except AuditError:
+            # Nothing that somebody may have put there is written; `apply` names the fault.
+            return None
+        if found is None:
+            return None
+        now, old = found
+        data = read_document(self.journal.folder / f"{digest(old)}.yaml").data
+        steps = self.migrator.between(now, wanted)
+        return FilePlan(path, Migrated(data, wanted, now, steps), text, old.decode())
+
+    def _refuse_shared(self, plans: list[FilePlan], to: int | None) -> None:
+        """Refuse to change what a file extends that is not of the set and would change too."""
+        taken = {plan.path.resolve() for plan in plans}
+        changed = {plan.path.resolve() for plan in plans if plan.changed}
+        for folder in sorted({path.parent for path in changed}):
+            for other in sorted(folder.iterdir()):
+                if not other.name.endswith(ENDINGS) or other.resolve() in taken:
+                    continue
+                shared = changed & {path.resolve() for path in chain(other).files}
+                if shared and self._left_behind(other, to):
+                    raise MigrationError(
+                        f"{shown(min(shared))} is extended by {shown(other)} too, "
+                        "which would be left behind",
+                        next_step="Migrate them together: name all of them, or none.",
+                    )
+
+    def _left_behind(self, path: Path, to: int | None) -> bool:
+        try:
+            return self.plan(path, to).changed
+        except (InvalidDocumentError, MigrationError):
+            return True
 
     def _text(self, path: Path, text: str, data: dict[str, object], migrated: Migrated) -> str:
         if path.suffix not in _YAML:
@@ -156,23 +229,36 @@ class FileMigrator:
         return new
 
 
-def _version(document: Document) -> int | None:
-    """Return a file's version; None for one that belongs to no version by itself.
+def _versions(path: Path) -> dict[Path, int | None]:
+    """Return the versions of a file and of all that it extends; None where nothing says one.
 
     An overlay may hold version 0's sections only and yet be of version 1: what it extends says it.
+
+    Raises:
+        InvalidDocumentError: One of them cannot be read.
     """
-    version = version_of(document.data)
-    if version is None or KEY in document.data or "extends" not in document.data:
-        return version
-    layer = chain(document.path)
-    problems = [item for each in (layer, *layer.lower) for item in each.problems]
+    layer = chain(path)
+    layers = (*layer.lower, layer)
+    problems = [item for each in layers for item in each.problems]
     if problems:
         raise InvalidDocumentError(problems)
     known: dict[str, object] = {}
-    for each in (*layer.lower, layer):
+    found: dict[Path, int | None] = {}
+    for each in layers:
         known |= each.data
-    return version if version_of(known) == version else None
+        found[each.files[0] if each is not layer else path] = version_of(known)
+    # What says none by itself is of the version of whatever extends it.
+    said: int | None = None
+    for file in reversed(found):
+        said = found[file] = said if found[file] is None else found[file]
+    return dict(reversed(found.items()))
 
 
-def _below(document: Document) -> int:
-    return len(chain(document.path).lower) if "extends" in document.data else 0
+def _work(plan: FilePlan) -> Rewrite:
+    migrated = plan.migrated
+    detail = {
+        "from": str(migrated.before),
+        "to": str(migrated.version),
+        "lost": " ".join(dotted(path) for path in migrated.lost),
+    }
+    return Rewrite(plan.path, plan.old.encode(), plan.new.encode(), detail)

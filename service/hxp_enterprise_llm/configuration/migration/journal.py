@@ -1,6 +1,7 @@
 """Journal of migrations: what is to be done is noted before a file is touched, then its end.
 
 Whoever is killed in between leaves a note without an end; the file's content tells which it was.
+Files that belong together are one set: where it was written in part, what is written is put back.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import fcntl
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -48,6 +49,7 @@ class Migration:
         after: The version that it was brought to.
         lost: Keys that the version has no place for.
         old: The text of before, as it is kept.
+        digest: Of the text that was written.
         outcome: What became of it.
     """
 
@@ -58,6 +60,7 @@ class Migration:
     after: int
     lost: tuple[str, ...]
     old: Path
+    digest: str
     outcome: Outcome
 
 
@@ -88,35 +91,70 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def rewrite(self, work: Rewrite, actor: str) -> None:
-        """Rewrite a file: its old text is kept and the journal written first.
+    def rewrite(self, works: Sequence[Rewrite], actor: str) -> None:
+        """Rewrite files, all or none: their old texts are kept and the journal written first.
+
+        Whoever is killed between two files leaves that to the next who settles or rewrites: what
+        is written by then is put back.
 
         Raises:
-            MigrationError: The file says something else by now.
-            AuditError: The journal cannot be written, or was changed. The file is as it was, unless
-                only the note of its end is missing: the next look supplies that.
-            OSError: The file cannot be written; it is as it was.
+            MigrationError: A file says something else by now; or one could not be written, and
+                those before it not put back.
+            AuditError: The journal cannot be written, or was changed. The files are as they were,
+                unless only the note of their end is missing: the next look supplies that.
+            OSError: A file cannot be written; all are as they were.
         """
         with self.alone(), closing(self._log()) as log:
             self._settle(log)
             # Here, where no other migration runs: one may have, since the plan was made.
-            if work.path.read_bytes() != work.old:
-                raise MigrationError(
-                    f"{shown(work.path)} was changed in the meantime", next_step="Migrate again."
-                )
-            before, after = digest(work.old), digest(work.new)
-            write_atomic(self.folder / f"{before}.yaml", work.old, mode=0o600)
-            detail = {**work.detail, "before": before, "after": after}
-            event = AuditEvent(actor, ACTION, str(work.path.absolute()), _STARTED, detail)
-            record = log.append(event, durable=True)
-            # Through a link: the rename would put a file in its place.
-            target = work.path.resolve()
+            for work in works:
+                if work.path.read_bytes() != work.old:
+                    raise MigrationError(
+                        f"{shown(work.path)} was changed in the meantime",
+                        next_step="Migrate again.",
+                    )
+            for work in works:
+                write_atomic(self._kept(digest(work.old)), work.old, mode=0o600)
+            records = [self._begin(log, work, actor) for work in works]
             try:
-                write_atomic(target, work.new, mode=target.stat().st_mode & 0o777)
+                for work in works:
+                    _write(work.path, work.new)
             except OSError:
-                self._end(log, record, Outcome.UNDONE)
+                self._undo(log)
                 raise
-            self._end(log, record, Outcome.OK)
+            for record in records:
+                self._end(log, record, Outcome.OK)
+
+    def settle(self) -> tuple[Path, ...]:
+        """End what a killed migration began; return the files that were put back.
+
+        Raises:
+            AuditError: The journal was changed.
+            OSError: A file cannot be written.
+        """
+        if not self._log().path.exists():
+            return ()
+        with self.alone(), closing(self._log()) as log:
+            return self._settle(log)
+
+    def before(self, path: Path, text: bytes, wanted: int) -> tuple[int, bytes] | None:
+        """Return the version that a file has, and its text of another one, from which it came.
+
+        Only of a file that says what its last migration wrote, to the byte.
+
+        Raises:
+            AuditError: The journal was changed.
+        """
+        found = [item for item in self.history() if item.file.resolve() == path.resolve()]
+        for item in reversed(found):
+            if item.outcome is not Outcome.OK or item.digest != digest(text):
+                continue
+            with suppress(OSError):
+                old = item.old.read_bytes()
+                if item.before == wanted and digest(old) == item.old.stem:
+                    return item.after, old
+            return None
+        return None
 
     def history(self) -> tuple[Migration, ...]:
         """Return all migrations, the oldest first.
@@ -147,16 +185,54 @@ class Journal:
     def _log(self) -> AuditLog:
         return AuditLog(self.folder / "history.jsonl")
 
-    def _settle(self, log: AuditLog) -> None:
-        """End what killed processes began, and take away the half files that they left."""
+    def _kept(self, name: str) -> Path:
+        return self.folder / f"{name}.yaml"
+
+    def _settle(self, log: AuditLog) -> tuple[Path, ...]:
+        """End what a killed process began, and take away the half files that it left.
+
+        What is open here is one set: it began under this lock, after the one before was ended.
+        """
         _sweep(self.folder, r"[0-9a-f]{16}\.yaml")
         records = _records(log)
         ends = _ends(records)
-        for record in records:
-            if "of" not in record.event.detail and record.number not in ends:
-                target = Path(record.event.resource).resolve()
-                _sweep(target.parent, re.escape(target.name))
-                self._end(log, record, _seen(record))
+        left = [
+            record
+            for record in records
+            if "of" not in record.event.detail and record.number not in ends
+        ]
+        for record in left:
+            target = Path(record.event.resource).resolve()
+            _sweep(target.parent, re.escape(target.name))
+        changed = [record for record in left if _changes(record)]
+        back: tuple[Path, ...] = ()
+        if {_seen(record) for record in changed} == {Outcome.OK, Outcome.UNDONE}:
+            back = tuple(self._put_back(record) for record in changed if _seen(record) == "ok")
+        undone = any(_seen(record) is Outcome.UNDONE for record in changed)
+        for record in left:
+            same = undone and not _changes(record)
+            self._end(log, record, Outcome.UNDONE if same else _seen(record))
+        return back
+
+    def _put_back(self, record: AuditRecord) -> Path:
+        path = Path(record.event.resource)
+        _write(path, self._kept(record.event.detail["before"]).read_bytes())
+        return path
+
+    def _undo(self, log: AuditLog) -> None:
+        try:
+            self._settle(log)
+        except OSError as error:
+            raise MigrationError(
+                f"some files are migrated and others not: {shown(Path(error.filename or '.'))}: "
+                f"{error.strerror}",
+                next_step="Make room, or mend permissions, and migrate again: they are put back.",
+            ) from None
+
+    def _begin(self, log: AuditLog, work: Rewrite, actor: str) -> AuditRecord:
+        detail = {**work.detail, "before": digest(work.old), "after": digest(work.new)}
+        event = AuditEvent(actor, ACTION, str(work.path.absolute()), _STARTED, detail)
+        return log.append(event, durable=True)
 
     def _end(self, log: AuditLog, record: AuditRecord, outcome: Outcome) -> None:
         event = record.event
@@ -172,9 +248,16 @@ class Journal:
             int(detail["from"]),
             int(detail["to"]),
             tuple(detail["lost"].split()),
-            self.folder / f"{detail['before']}.yaml",
+            self._kept(detail["before"]),
+            detail["after"],
             outcome,
         )
+
+
+def _write(path: Path, content: bytes) -> None:
+    # Through a link: the rename would put a file in its place.
+    target = path.resolve()
+    write_atomic(target, content, mode=target.stat().st_mode & 0o777)
 
 
 def digest(content: bytes) -> str:
@@ -206,6 +289,10 @@ def _sweep(folder: Path, name: str) -> None:
                 path.unlink()
 
 
+def _changes(record: AuditRecord) -> bool:
+    return record.event.detail["before"] != record.event.detail["after"]
+
+
 def _seen(record: AuditRecord) -> Outcome:
     """Return what became of a migration, by what its file says now."""
     try:
@@ -213,4 +300,5 @@ def _seen(record: AuditRecord) -> Outcome:
     except OSError:
         return Outcome.UNKNOWN
     detail = record.event.detail
-    return {detail["after"]: Outcome.OK, detail["before"]: Outcome.UNDONE}.get(now, Outcome.UNKNOWN)
+    # The two may be one: an overlay of another version may say the same.
+    return {detail["before"]: Outcome.UNDONE, detail["after"]: Outcome.OK}.get(now, Outcome.UNKNOWN)

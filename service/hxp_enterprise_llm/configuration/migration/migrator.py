@@ -83,18 +83,23 @@ class ConfigurationMigrator:
             data = self.migrate(draft.data).data
         return dataclasses.replace(draft, data=data, problems=(*draft.problems, problem))
 
+    def between(self, before: int, after: int) -> tuple[Step, ...]:
+        """Return the steps from one version to another, in the order in which they are taken."""
+        if after >= before:
+            return self.steps[before:after]
+        return tuple(reversed(self.steps[after:before]))
+
     def _walked(self, data: Document, before: int, wanted: int) -> Migrated:
+        taken = self.between(before, wanted)
         if wanted >= before:
-            taken = self.steps[before:wanted]
             return Migrated(_up(data, taken), wanted, before, taken)
-        taken = self.steps[wanted:before]
         down = data
-        for step in reversed(taken):
+        for step in taken:
             down = step.down(down)
         # What does not come back on the way up has no place down there.
-        again = dict(leaves(_up(down, taken)))
+        again = dict(leaves(_up(down, self.between(wanted, before))))
         lost = tuple(path for path, value in leaves(data) if again.get(path, ...) != value)
-        return Migrated(down, wanted, before, tuple(reversed(taken)), lost)
+        return Migrated(down, wanted, before, taken, lost)
 
 
 def _up(data: Document, steps: Sequence[Step]) -> Document:

@@ -1,7 +1,7 @@
-"""Migrates a file again and again, each time killed before another call into the kernel.
+"""Migrates two files that belong together, again and again, each time killed before another call.
 
 Run as a program: it forks, which a process with threads must not. Prints a line for each kill:
-which text the file has, what the history says of it, what both say after one more migration, and
+which texts the files have, what the history says of them, what both say once that is settled, and
 what else lies there.
 """
 
@@ -14,46 +14,55 @@ from pathlib import Path
 
 from tests.unit.configuration.revisions.killed import killed_before
 
+# Here, not in each child again.
+import hxp_enterprise_llm.configuration.migration.rewrite  # noqa: F401
 from hxp_enterprise_llm.configuration.migration.files import FileMigrator
 
-OLD = '# Old.\nintegration_services:\n  database: {host: 10.0.0.5, password: "${DB}"}\n'
+OLD = {
+    "site.yaml": '# Old.\nextends: base\nintegration_services:\n  cache: {password: "${DB}"}\n',
+    "base.yaml": "# Old.\nintegration_services:\n  database: {host: 10.0.0.5}\n",
+}
 
 
 def killed(folder: Path, number: int) -> bool:
     """Migrate in a child that is killed; return whether it came to its end before."""
     child = os.fork()
     if child == 0:
-        migrator, file = FileMigrator(folder / "journal"), folder / "site.yaml"
-        plan = migrator.plan(file)
+        migrator = FileMigrator(folder / "journal")
+        plans = migrator.plan_all([folder / "site.yaml"])
         watch = killed_before(number)
         threading.setprofile(watch)
         sys.setprofile(watch)
-        migrator.apply(plan, actor="ann")
+        migrator.apply_all(plans, actor="ann")
         sys.setprofile(None)
         os._exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
-def seen(migrator: FileMigrator, file: Path) -> str:
+def which(file: Path) -> str:
     text = file.read_text()
-    which = "old" if text == OLD else "new" if text.startswith("# Old.\nschema: 1\n") else "half"
-    return f"{which} {','.join(item.outcome for item in migrator.history()) or '-'}"
+    if text == OLD[file.name]:
+        return "old"
+    return "new" if "schema: 1\n" in text and "hosts:" in text else "half"
+
+
+def seen(migrator: FileMigrator, folder: Path) -> str:
+    texts = ",".join(which(folder / name) for name in OLD)
+    return f"{texts} {','.join(item.outcome for item in migrator.history()) or '-'}"
 
 
 def main(root: Path) -> None:
     for number in range(1000):
         folder = root / str(number)
         folder.mkdir()
-        file = folder / "site.yaml"
-        file.write_text(OLD)
+        for name, text in OLD.items():
+            (folder / name).write_text(text)
         done = killed(folder, number)
         migrator = FileMigrator(folder / "journal")
-        before = seen(migrator, file)
-        # Down, or up once more: either goes on from what is there.
-        plan = migrator.plan(file)
-        migrator.apply(plan if plan.changed else migrator.plan(file, 0), actor="bob")
+        before = seen(migrator, folder)
+        migrator.settle()
         left = [path.name for path in folder.rglob(".*")]
-        sys.stdout.write(f"{before} {seen(migrator, file)} {','.join(left) or '-'}\n")
+        sys.stdout.write(f"{before} {seen(migrator, folder)} {','.join(left) or '-'}\n")
         if done:
             return
 

@@ -393,6 +393,7 @@ def test_a_file_that_says_no_version_is_left_to_the_one_that_it_extends(
 ) -> None:
     file = tmp_path / "site.yaml"
     file.write_text("extends: base\nhosts: {}\n")
+    (tmp_path / "base.yaml").write_text("schema: 1\n")
     plan = migrator.plan(file)
     assert (plan.changed, plan.new) == (False, file.read_text())
 
