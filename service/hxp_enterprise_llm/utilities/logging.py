@@ -232,7 +232,13 @@ def _formatter(form: Format, redactor: Redactor, *, colors: bool) -> logging.For
         timestamp_key="time",
         exception_formatter=structlog.dev.plain_traceback,
     )
-    return _LineFormatter(redactor, lambda line: console(None, line["level"], line))
+    return _LineFormatter(redactor, lambda line: console(None, line["level"], _on_one_line(line)))
+
+
+def _on_one_line(line: dict[str, Any]) -> dict[str, Any]:
+    # A second line would look like a record of its own; of fields the renderer takes care.
+    escaped = {name: str(line[name]).replace("\n", "\\n") for name in ("event", "logger")}
+    return line | escaped
 
 
 class _LineFormatter(logging.Formatter):

@@ -183,6 +183,16 @@ def test_a_console_line_is_text_for_people(start: Callable[..., Logging], output
     assert "\x1b" not in text
 
 
+def test_a_record_cannot_make_a_second_console_line(
+    start: Callable[..., Logging], output: Output
+) -> None:
+    start(format=Format.CONSOLE)
+    logging.getLogger("lib\nrary").warning("one\n2026-01-01 [info] forged", extra={"a": "b\nc"})
+    get_logger("gateway").warning("two\nforged", user="d\ne")
+    assert len(output.getvalue().splitlines()) == 2
+    assert "one\\n2026" in output.getvalue()
+
+
 def test_colours_are_for_terminals_only() -> None:
     class Terminal(Output):
         def isatty(self) -> bool:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import base64
 import json
-from urllib.parse import quote
+import re
+from collections.abc import Callable
+from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hxp_enterprise_llm.utilities.redaction import (
+    _ASSIGNED,
     _PATTERNS,
     HIDDEN,
     Redactor,
@@ -60,6 +63,20 @@ def test_names_that_only_look_like_it_are_shown(name: str) -> None:
         ("{'api_key': 'hunter22', 'n': 1}", "{'api_key': [redacted], 'n': 1}"),
         ('{"token": "a b c"}', '{"token": [redacted]}'),
         ("GET /?token=hunter22&n=1", "GET /?token=[redacted]&n=1"),
+        (
+            r'{"body": "{\"password\": \"hunter22\", \"n\": 1}"}',
+            r'{"body": "{\"password\": [redacted], \"n\": 1}"}',
+        ),
+        (r'{"password": "ab\"hunter22", "n": 1}', '{"password": [redacted], "n": 1}'),
+        ("{'password': 'ab\\'hunter22'}", "{'password': [redacted]}"),
+        ('{"password": "cut hunter22', '{"password": [redacted]'),
+        ('{"tokens": 1, "token": ["a", "hunter22"]}', '{"tokens": 1, "token": [redacted]}'),
+        ("postgres://u:p@hunter22@db:5432/x", "postgres://u:[redacted]@db:5432/x"),
+        ("postgres://u:p/hunter22@db:5432/x", "postgres://u:[redacted]@db:5432/x"),
+        ("http://h:8080/a?mail=x@y and more", "http://h:8080/a?mail=x@y and more"),
+        (f"key ck_{'aB3_-' * 8}xyz was used", "key [redacted] was used"),
+        ("check constraint ck_users_email", "check constraint ck_users_email"),
+        (r"line\nsk-abcdefgh12345678", r"line\n[redacted]"),
         ("key sk-abcdefgh12345678 was used", "key [redacted] was used"),
         ("hvs.CAESIJabcdefghij", HIDDEN),
         ("eyJhbGciOi.eyJzdWIiOiIx.c2lnbmF0dXJl", HIDDEN),
@@ -78,6 +95,57 @@ def test_forms_of_secrets_are_hidden_in_any_text(text: str, shown: str | None) -
     assert "abc.def-123" not in found
     if shown is not None:
         assert found == shown
+
+
+def twice(text: str) -> str:
+    return json.dumps(json.dumps(text)[1:-1])[1:-1]
+
+
+@pytest.mark.parametrize(
+    "encode",
+    [
+        str,
+        lambda text: json.dumps(text)[1:-1],
+        lambda text: json.dumps(text, ensure_ascii=False)[1:-1],
+        lambda text: repr(text)[1:-1],
+        twice,
+        quote,
+        lambda text: quote(text, safe=""),
+        quote_plus,
+        lambda text: re.sub("%..", lambda found: found[0].lower(), quote(text, safe="")),
+        lambda text: base64.b64encode(text.encode()).decode().rstrip("="),
+        lambda text: base64.urlsafe_b64encode(text.encode()).decode().rstrip("="),
+        lambda text: text.encode().hex(),
+        lambda text: text.encode().hex().upper(),
+    ],
+)
+@given(value=st.text(st.characters(codec="utf-8"), min_size=6, max_size=60))
+def test_any_value_that_was_learnt_is_hidden_in_each_encoding(
+    encode: Callable[[str], str], value: str
+) -> None:
+    redactor = Redactor()
+    redactor.learn(value)
+    assert redactor.text(f"<{encode(value)}>") == f"<{HIDDEN}>"
+
+
+@given(st.text("ab", min_size=6, max_size=12), st.text("ab", max_size=8), st.text("ab", max_size=8))
+def test_values_that_hold_or_overlap_each_other_leave_nothing(
+    common: str, before: str, after: str
+) -> None:
+    redactor = Redactor()
+    for value in (common, before + common, common + after):
+        redactor.learn(value)
+    assert redactor.text(f"<{before}{common}{after}>") == f"<{HIDDEN}>"
+
+
+@given(st.integers(10**5, 10**40))
+def test_a_value_of_digits_is_hidden_as_a_number_too(number: int) -> None:
+    redactor = Redactor()
+    redactor.learn(f"00{number}")
+    shown = redactor.data({"pin": number, "n": [number, -number], "yes": True, "few": 12, "f": 1.5})
+    assert shown == {"pin": HIDDEN, "n": [HIDDEN, HIDDEN], "yes": True, "few": 12, "f": 1.5}
+    redactor.forget()
+    assert redactor.data(number) == number
 
 
 @given(st.text(max_size=40), st.text(max_size=40))
@@ -125,7 +193,7 @@ def test_a_value_is_hidden_from_then_on_where_it_was_shown_before(text: str) -> 
 
 @given(st.text(st.characters(codec="utf-8", categories=["Ll", "Nd", "Lo"]), max_size=60))
 def test_a_text_of_small_letters_and_digits_has_no_form_of_a_secret(text: str) -> None:
-    assert not any(pattern.search(text) for pattern, _ in _PATTERNS)
+    assert not any(pattern.search(text) for pattern, _ in (*_PATTERNS, *_ASSIGNED))
 
 
 def test_what_is_remembered_is_bounded() -> None:
@@ -175,4 +243,4 @@ def test_data_becomes_plain_json_of_bounded_size() -> None:
 
 
 def test_control_characters_cannot_forge_a_line() -> None:
-    assert Redactor().text("a\x1b[2J\rb\x7f\n\tc") == "a\\x1b[2J\\x0db\\x7f\n\tc"
+    assert Redactor().text("a\x1b[2J\rb\x7f\x9b\n\tc") == "a\\x1b[2J\\x0db\\x7f\\x9b\n\tc"
