@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,7 +26,9 @@ if TYPE_CHECKING:
     from hxp_enterprise_llm.configuration.revisions import Revision, Revisions
 
 FILE = "file"
-_ArchiveArgument = Annotated[Path, typer.Argument(help="File of the backup.")]
+_OTHER = "Give the name of a new file."
+_MAGIC = b"\x1f\x8b"
+"""What a gzip file begins with."""
 
 
 def history(
@@ -102,7 +106,8 @@ def rollback(
     # Bytes: line ends are a part of the file, and a broken one may be no text.
     now = path.read_bytes() if path.is_file() else b""
     stream = progress_stream(output)
-    lines = _text_diff(now.decode(errors="replace"), kept.source, path.name, revision)
+    names = (path.name, f"revision {revision}")
+    lines = _text_diff(now.decode(errors="replace"), kept.source, names)
     if now != kept.source.encode() and not lines:
         lines = f"{path.name}: line ends only\n"
     typer.echo(lines or f"{path.name} says that already", stream, nl=not lines)
@@ -121,7 +126,11 @@ def rollback(
 
 def backup(
     environment: EnvironmentArgument,
-    archive: _ArchiveArgument,
+    archive: Annotated[Path, typer.Argument(help="A new file; mode 0600.")],
+    *,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Also over a backup that is there.")
+    ] = False,
     output: Annotated[Output, OutputOption] = Output.TEXT,
 ) -> None:
     """Write all revisions of an environment to one file, with a checksum.
@@ -133,20 +142,33 @@ def backup(
     from hxp_enterprise_llm.utilities.files import write_atomic
 
     path, store = _opened(environment)
+    _refuse_taken(archive, replace=replace)
     head = asyncio.run(store.verify())
-    write_atomic(archive.absolute(), asyncio.run(store.backup()), mode=0o600)
-    number = head.number if head is not None else 0
-    _said({"environment": path.stem, "revisions": number, "head": str(head or "")}, output)
+    if head is None:
+        raise RefusedError(
+            f"{path.stem} has no revisions yet, so there is nothing to back up",
+            next_step=f"citadel up {path.stem} keeps one.",
+        )
+    content = asyncio.run(store.backup())
+    with _writing(archive):
+        write_atomic(archive.absolute(), content, mode=0o600)
+    _said({"environment": path.stem, "revisions": head.number, "head": str(head)}, output)
 
 
 def restore(
     environment: EnvironmentArgument,
-    archive: _ArchiveArgument,
+    archive: Annotated[Path, typer.Argument(help="File of the backup.")],
+    *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would change and end.")
+    ] = False,
     output: Annotated[Output, OutputOption] = Output.TEXT,
 ) -> None:
-    """Take over the revisions of a backup that are missing here; checks all of them first.
+    """Take over the revisions of a backup that are missing or damaged here; checks all first.
 
-    Examples: citadel config restore local local.revisions.gz
+    What is damaged is kept aside, as is what follows it where the backup ends before.
+
+    Examples: citadel config restore local local.revisions.gz --dry-run
     """
     import asyncio
 
@@ -157,8 +179,18 @@ def restore(
         raise RefusedError(
             f"{archive}: {error.strerror}", next_step="Give the file of a backup."
         ) from None
-    number = asyncio.run(store.restore(content))
-    _said({"environment": path.stem, "restored": number}, output)
+    mending = asyncio.run(store.mending(content))
+    place = "" if dry_run else asyncio.run(store.mend(mending))
+    done = {"environment": path.stem, "restored": len(mending.taken)}
+    if output is Output.JSON:
+        told = {"aside": list(mending.aside), "place": place, "dry_run": dry_run}
+        print_json(done | told)
+        return
+    would = "would be " if dry_run else ""
+    typer.echo(f"environment {path.stem} · {would}restored {len(mending.taken)}")
+    if mending.aside:
+        numbers = ", ".join(map(str, mending.aside))
+        typer.echo(f"damaged, {would}kept aside: {numbers}" + (f" as {place}" if place else ""))
 
 
 def _opened(environment: str) -> tuple[Path, Revisions]:
@@ -191,13 +223,12 @@ def _listed(found: tuple[Change, ...]) -> str:
     return "\n".join(map(str, found))
 
 
-def _text_diff(now: str, then: str, name: str, revision: int) -> str:
-    from difflib import unified_diff
+def _text_diff(now: str, then: str, names: tuple[str, str]) -> str:
+    """Return a unified diff; what stands in clear where a reference belongs is hidden in it."""
+    from hxp_enterprise_llm.configuration.masking import text_diff
+    from hxp_enterprise_llm.schemas.environment import Environment
 
-    lines = unified_diff(
-        now.splitlines(), then.splitlines(), name, f"revision {revision}", lineterm=""
-    )
-    return "".join(f"{line}\n" for line in lines)
+    return "".join(f"{line}\n" for line in text_diff(now, then, names, Environment))
 
 
 def _ask(path: Path, revision: int) -> None:
@@ -222,7 +253,8 @@ def _put_back(path: Path, now: bytes, kept: Revision) -> list[Change]:
     # Through a link: the rename would put a file in its place.
     target = path.resolve()
     mode = target.stat().st_mode & 0o777 if now else 0o644
-    write_atomic(target, kept.source, mode=mode)
+    with _writing(path):
+        write_atomic(target, kept.source, mode=mode)
     try:
         loaded = load(str(path))
     except CitadelError:
@@ -232,6 +264,32 @@ def _put_back(path: Path, now: bytes, kept: Revision) -> list[Change]:
             target.unlink()
         raise
     return list(between(kept.document, document_of(loaded.environment), Environment))
+
+
+def _refuse_taken(archive: Path, *, replace: bool) -> None:
+    """Refuse to write over a file; over one that is no backup in any case."""
+    try:
+        with archive.open("rb") as file:
+            is_backup = file.read(len(_MAGIC)) == _MAGIC
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise RefusedError(f"{archive}: {error.strerror}", next_step=_OTHER) from None
+    if not (replace and is_backup):
+        what = "is there already" if is_backup else "is there, and is no backup"
+        step = f"{_OTHER} Or add --replace." if is_backup else _OTHER
+        raise RefusedError(f"{archive} {what}", next_step=step)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RefusedError(
+            f"{path}: cannot be written: {error.strerror}",
+            next_step="Make its folder, make room, or mend the folder's permissions.",
+        ) from None
 
 
 def _said(data: dict[str, Any], output: Output) -> None:

@@ -261,6 +261,82 @@ def test_a_backup_brings_a_lost_history_back(applied: World, tmp_path: Path) -> 
     assert applied.document("config", "restore", "demo", str(archive))["restored"] == 0
 
 
+@pytest.mark.feature("CL-06", "CM-02")
+def test_a_restore_mends_what_is_damaged_and_keeps_it_aside(applied: World, tmp_path: Path) -> None:
+    archive = tmp_path / "demo.gz"
+    before = applied.document("config", "history", "demo")
+    applied.citadel("config", "backup", "demo", str(archive))
+    first, second = records(applied)
+    first.write_bytes(first.read_bytes().replace(b"citadel up", b"nobody  up"))
+    second.write_bytes(b"")
+    error = applied.document("config", "history", "demo", code=3)["error"]
+    assert "citadel config restore" in error["next_step"]
+    spoiled = first.read_bytes()
+    shown = applied.citadel("config", "restore", "demo", str(archive), "--dry-run")
+    assert shown == ("environment demo · would be restored 2\ndamaged, would be kept aside: 1, 2\n")
+    assert (first.read_bytes(), second.read_bytes()) == (spoiled, b"")
+    done = applied.document("config", "restore", "demo", str(archive))
+    assert (done["restored"], done["aside"], done["dry_run"]) == (2, [1, 2], False)
+    assert applied.document("config", "history", "demo") == before
+    aside = sorted(first.parent.glob(Path(done["place"]).name))
+    assert [path.read_bytes() for path in aside] == [spoiled, b""]
+
+
+def test_a_backup_is_written_over_nothing_unless_asked_and_over_another_file_never(
+    applied: World, tmp_path: Path
+) -> None:
+    text = applied.file.read_bytes()
+    for words in ([], ["--replace"]):
+        error = applied.document("config", "backup", "demo", str(applied.file), *words, code=3)[
+            "error"
+        ]
+        assert error["message"].endswith("demo.yaml is there, and is no backup")
+    assert applied.file.read_bytes() == text
+    archive = tmp_path / "demo.gz"
+    applied.citadel("config", "backup", "demo", str(archive))
+    error = applied.document("config", "backup", "demo", str(archive), code=3)["error"]
+    assert error["message"].endswith("demo.gz is there already")
+    assert "--replace" in error["next_step"]
+    applied.citadel("config", "backup", "demo", str(archive), "--replace")
+    for path in records(applied):
+        path.unlink()
+    kept = archive.read_bytes()
+    error = applied.document("config", "backup", "demo", str(archive), "--replace", code=3)
+    assert error["error"]["message"] == (
+        "demo has no revisions yet, so there is nothing to back up"
+    )
+    assert archive.read_bytes() == kept
+
+
+def test_a_place_that_cannot_be_written_or_read_is_told(
+    applied: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    none = tmp_path / "none" / "demo.gz"
+    error = applied.document("config", "backup", "demo", str(none), code=3)["error"]
+    assert error["message"].endswith("demo.gz: cannot be written: No such file or directory")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("hxp_enterprise_llm.utilities.files.write_atomic", refuse)
+        error = applied.document("config", "rollback", "demo", "1", "--yes", code=3)["error"]
+    assert error["message"].endswith("demo.yaml: cannot be written: Permission denied")
+    folder = records(applied)[0].parent
+    folder.rename(folder.with_name("elsewhere"))
+    folder.touch()
+    error = applied.document("config", "history", "demo", code=1)["error"]
+    assert error["message"].endswith("cannot read revisions: Not a directory")
+
+
+def test_rollback_shows_no_secret_that_somebody_wrote_in_clear(applied: World) -> None:
+    key = "hunter2SECRETCANARY"
+    edit(applied, "timeout: 200}", f"timeout: 200, key: {key}}}")
+    shown = applied.citadel("config", "rollback", "demo", "1", "--yes")
+    assert "-  api_gateway: {workers: 1, timeout: 200, key: " in shown
+    assert key not in shown
+
+
 def test_a_backup_that_cannot_be_read_or_was_changed_is_refused(
     applied: World, tmp_path: Path
 ) -> None:

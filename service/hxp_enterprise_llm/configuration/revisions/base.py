@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -136,6 +136,14 @@ class Shelf(Protocol):
         """Add records durably; False, and nothing is added, when a number is taken.
 
         One record is there whole or not at all, whatever happens.
+        """
+
+    async def set_aside(self, numbers: Sequence[int], mark: str) -> str:
+        """Take records away, and keep them where none is looked for; return where, in words.
+
+        Args:
+            numbers: Of the records; those that are not there are nothing.
+            mark: Tells these from what was set aside before.
         """
 
 

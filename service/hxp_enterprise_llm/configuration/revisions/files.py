@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hxp_enterprise_llm.configuration.revisions.base import (
@@ -59,6 +59,19 @@ class FileShelf:
                 # The name is lost with the machine's power unless the folder is synced too.
                 _sync(self.folder)
             return True
+
+    async def set_aside(self, numbers: Sequence[int], mark: str) -> str:
+        """Give records another name of the same folder: `00000007.damaged-MARK`."""
+        return await asyncio.to_thread(self._set_aside, numbers, mark)
+
+    def _set_aside(self, numbers: Sequence[int], mark: str) -> str:
+        with self._reporting("write"), self._locked():
+            for number in numbers:
+                with suppress(FileNotFoundError):
+                    path = self._path(number)
+                    path.rename(path.with_suffix(f".damaged-{mark}"))
+            _sync(self.folder)
+        return str(self.folder / f"*.damaged-{mark}")
 
     def _path(self, number: int) -> Path:
         return self.folder / f"{number:08d}.json"

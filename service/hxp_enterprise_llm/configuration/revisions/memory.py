@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 
 class MemoryShelf:
@@ -12,6 +12,7 @@ class MemoryShelf:
 
     def __init__(self) -> None:
         self.records: dict[int, bytes] = {}
+        self.aside: dict[str, dict[int, bytes]] = {}
 
     async def newest(self, below: int | None = None) -> tuple[int, bytes] | None:
         """Return the record with the highest number."""
@@ -33,3 +34,9 @@ class MemoryShelf:
             return False
         self.records.update(records)
         return True
+
+    async def set_aside(self, numbers: Sequence[int], mark: str) -> str:
+        """Take records away, and keep them by the mark."""
+        found = {key: self.records.pop(key) for key in numbers if key in self.records}
+        self.aside.setdefault(mark, {}).update(found)
+        return f"aside, {mark}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -27,6 +27,11 @@ _NEWEST = f"SELECT number, record {_BELOW} ORDER BY number DESC LIMIT 1"
 _READ = f"SELECT record {_OF} AND number = $2"
 _SPAN = f"SELECT number, record {_OF} AND number BETWEEN $2 AND $3 ORDER BY number"
 _ADD = f"INSERT INTO {TABLE} (environment, number, record) VALUES ($1, $2, $3)"  # noqa: S608 - as above
+
+_ASIDE = (
+    f"UPDATE {TABLE} SET environment = $3 "  # noqa: S608 - as above
+    "WHERE environment = $1 AND number = ANY($2::bigint[])"
+)
 
 
 @dataclass
@@ -76,6 +81,13 @@ class PostgresShelf:
             except asyncpg.UniqueViolationError:
                 return False
         return True
+
+    async def set_aside(self, numbers: Sequence[int], mark: str) -> str:
+        """Give rows another environment: `damaged MARK: ENVIRONMENT`."""
+        other = f"damaged {mark}: {self.environment}"
+        async with self._connection() as connection:
+            await connection.execute(_ASIDE, self.environment, list(numbers), other)
+        return f"table {TABLE} of {other}"
 
     def _connection(self) -> AbstractAsyncContextManager[asyncpg.Connection]:
         return self.database.connection(self.name, schema=SCHEMA)

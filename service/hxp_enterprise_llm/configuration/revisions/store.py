@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,15 +12,31 @@ from hxp_enterprise_llm.configuration.revisions.base import (
     START,
     VERSION,
     Head,
+    NewerRevisionError,
     Revision,
     RevisionError,
     Shelf,
     Signer,
     TamperedRevisionError,
     UnknownRevisionError,
+    UnusableRevisionError,
 )
 from hxp_enterprise_llm.configuration.revisions.record import decoded, encoded, linked, signed
 from hxp_enterprise_llm.configuration.snapshot import canonical, hash_of
+
+
+@dataclass(frozen=True)
+class Mending:
+    """What restoring a backup does to a store.
+
+    Attributes:
+        taken: Records of the backup that are missing here, or damaged, by their numbers.
+        aside: Numbers of own records that are damaged, or follow none any more: they are kept
+            where none is looked for.
+    """
+
+    taken: Mapping[int, bytes] = field(repr=False)
+    aside: tuple[int, ...] = ()
 
 
 class Revisions:
@@ -163,30 +180,87 @@ class Revisions:
         return packed(await self._chain())
 
     async def restore(self, archive: bytes) -> int:
-        """Take over the revisions of a backup that are missing here; return how many.
+        """Take over the revisions of a backup that are missing or damaged here; return how many.
 
-        All are checked before the first is written; the store's own must be the backup's too.
+        As `mending` says; nothing is written before all is checked.
 
         Raises:
             TamperedRevisionError: The backup was changed; names the number.
             ForeignRevisionError: It is of another environment or document.
             RevisionError: It is no backup, or of another history.
         """
-        records = unpacked(archive)
-        taken = self._linked(records, "the backup")
-        own = {item.number: item.hash for item in await self._chain()}
-        for revision in taken:
-            if own.get(revision.number, revision.hash) != revision.hash:
+        mending = await self.mending(archive)
+        await self.mend(mending)
+        return len(mending.taken)
+
+    async def mending(self, archive: bytes) -> Mending:
+        """Return what restoring a backup would do; change nothing.
+
+        Own revisions that are good must be the backup's too, or follow its last one. Those that
+        are damaged, and those that follow a damaged one that the backup has not, go aside.
+
+        Raises:
+            TamperedRevisionError: The backup was changed; names the number.
+            ForeignRevisionError: It is of another environment or document.
+            NewerRevisionError: An own revision is of a version that is not known.
+            RevisionError: It is no backup, or of another history.
+        """
+        chain = self._linked(unpacked(archive), "the backup")
+        good, aside = await self._own()
+        for revision in chain:
+            if revision.number in good and good[revision.number].hash != revision.hash:
                 raise RevisionError(
                     f"revision {revision.number} of {self.shelf.name} is another than the backup's",
                     next_step="Restore into an empty store, or take a backup of this one.",
                 )
-        missing = {item.number: encoded(item) for item in taken if item.number not in own}
-        if missing and not await self.shelf.add(missing):
+        taken = {item.number: encoded(item) for item in chain if item.number not in good}
+        last = chain[-1] if chain else None
+        for number in sorted(set(good) - {item.number for item in chain}):
+            try:
+                last = linked(good[number], last, self.shelf.name)
+            except TamperedRevisionError:
+                aside.add(number)
+        if aside and not chain:
+            raise RevisionError(
+                f"the backup holds no revision, and {self.shelf.name} has damaged ones",
+                next_step="Give another backup.",
+            )
+        return Mending(taken, tuple(sorted(aside)))
+
+    async def mend(self, mending: Mending) -> str:
+        """Do it; return where what was damaged lies now, empty when nothing was.
+
+        Raises:
+            RevisionError: The store cannot be written, or somebody else wrote it.
+        """
+        place = ""
+        if mending.aside:
+            mark = f"{self._now():%Y%m%dT%H%M%S%fZ}"
+            place = await self.shelf.set_aside(mending.aside, mark)
+        if mending.taken and not await self.shelf.add(mending.taken):
             raise RevisionError(
                 f"{self.shelf.name} was written at the same time", next_step="Restore again."
             )
-        return len(missing)
+        return place
+
+    async def _own(self) -> tuple[dict[int, Revision], set[int]]:
+        """Return the revisions that are good each by itself, and the numbers of all others."""
+        good: dict[int, Revision] = {}
+        bad: set[int] = set()
+        below: int | None = None
+        while True:
+            try:
+                revision = await self.latest(below)
+            except NewerRevisionError:
+                raise
+            except UnusableRevisionError as error:
+                below = error.number
+                bad.add(below)
+                continue
+            if revision is None:
+                return good, bad
+            below = revision.number
+            good[below] = revision
 
     async def _last(self) -> int:
         newest = await self.shelf.newest()

@@ -123,6 +123,10 @@ class SealedShelf:
         }
         return await self.inner.add(sealed)
 
+    async def set_aside(self, numbers: Sequence[int], mark: str) -> str:
+        """Take records away, sealed as they are."""
+        return await self.inner.set_aside(numbers, mark)
+
     def _opened(self, number: int, record: bytes) -> bytes:
         try:
             return open_record(self.keys, self.path, record, str(number))

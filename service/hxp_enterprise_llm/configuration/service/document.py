@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -99,6 +99,10 @@ class OneStep:
     async def span(self, first: int, last: int) -> dict[int, bytes]:
         """Return the records from one number to another."""
         return await self._shelf.span(first, last)
+
+    async def set_aside(self, numbers: Sequence[int], mark: str) -> str:
+        """Take records away."""
+        return await self._shelf.set_aside(numbers, mark)
 
     async def add(self, records: Mapping[int, bytes]) -> bool:
         """Add the next record.

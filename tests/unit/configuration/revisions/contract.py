@@ -232,6 +232,65 @@ class RevisionContract:
         assert await restored.history() == tuple(reversed(kept))
         assert await restored.backup() == archive
 
+    @pytest.mark.parametrize("damaged", [{2}, {3}, {1, 3}, {1, 2, 3}])
+    @pytest.mark.parametrize("record", [b"{}", b"", None, b'{"number": 2}'])
+    async def test_a_backup_mends_damaged_revisions_and_keeps_them_aside(
+        self,
+        store: Revisions,
+        shelf: Shelf,
+        overwrite: Overwrite,
+        damaged: set[int],
+        record: bytes | None,
+    ) -> None:
+        for level in (1, 2, 3):
+            await self._add(store, level)
+        archive, before = await store.backup(), await store.history()
+        for number in damaged:
+            await overwrite(number, record)
+        mending = await store.mending(archive)
+        assert set(mending.taken) == damaged
+        assert set(mending.aside) == (damaged if record is not None else set())
+        # To look changes nothing.
+        assert [await shelf.read(number) for number in damaged] == [record for _ in damaged]
+        assert await store.restore(archive) == len(damaged)
+        assert await store.history() == before
+        await self._add(store, 4)
+        assert (await store.mending(archive)).aside == ()
+
+    async def test_what_follows_a_damaged_revision_that_no_backup_has_goes_aside(
+        self, store: Revisions, overwrite: Overwrite
+    ) -> None:
+        await self._add(store, 1)
+        await self._add(store, 2)
+        archive = await store.backup()
+        for level in (3, 4, 5):
+            await self._add(store, level)
+        assert await store.restore(archive) == 0
+        assert len(await store.history()) == 5
+        await overwrite(4, b"{}")
+        mending = await store.mending(archive)
+        assert (mending.taken, mending.aside) == ({}, (4, 5))
+        assert await store.mend(mending)
+        assert [item.number for item in await store.history()] == [3, 2, 1]
+
+    async def test_a_stray_record_with_a_high_number_goes_aside(
+        self, store: Revisions, shelf: Shelf
+    ) -> None:
+        await self._add(store, 1)
+        archive = await store.backup()
+        await shelf.add({20261121: b"{}"})
+        assert await store.restore(archive) == 0
+        assert (await self._add(store, 2)).number == 2
+
+    async def test_an_empty_backup_mends_nothing(
+        self, store: Revisions, other: Shelf, overwrite: Overwrite
+    ) -> None:
+        archive = await Revisions(other).backup()
+        await self._add(store, 1)
+        await overwrite(1, b"{}")
+        with pytest.raises(RevisionError, match="the backup holds no revision"):
+            await store.restore(archive)
+
     async def test_a_damaged_backup_is_refused_whatever_is_damaged(
         self, store: Revisions, other: Shelf
     ) -> None:

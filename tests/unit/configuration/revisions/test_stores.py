@@ -126,6 +126,26 @@ async def test_a_record_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         await Revisions(FileShelf(tmp_path)).latest()
 
 
+def listed(folder: Path, pattern: str) -> list[Path]:
+    return sorted(folder.glob(pattern))
+
+
+async def test_records_that_go_aside_stay_in_the_folder(tmp_path: Path) -> None:
+    store = Revisions(FileShelf(tmp_path))
+    for level in (1, 2):
+        await store.append({"a": level}, actor="ann", reason="x")
+    archive = await store.backup()
+    (tmp_path / "00000001.json").write_text("{}")
+    (tmp_path / "00000002.json").unlink()
+    (tmp_path / "00000002.json").mkdir()
+    place = await store.mend(await store.mending(archive))
+    assert place.startswith(f"{tmp_path}/*.damaged-")
+    assert len(await store.history()) == 2
+    aside = listed(tmp_path, Path(place).name)
+    assert [path.stem for path in aside] == ["00000001", "00000002"]
+    assert aside[0].read_text() == "{}"
+
+
 async def test_no_handle_stays_open(tmp_path: Path) -> None:
     store = Revisions(FileShelf(tmp_path))
     await store.append({}, actor="ann", reason="x")
