@@ -22,7 +22,7 @@ from hxp_enterprise_llm.configuration.revisions.base import Revision, TamperedRe
 from hxp_enterprise_llm.configuration.revisions.record import decoded, encoded
 from hxp_enterprise_llm.configuration.secrets.secret import Secret
 from hxp_enterprise_llm.core.exceptions import CitadelError, DependencyError, FaultDomain
-from hxp_enterprise_llm.schemas.configuration_service import DocumentView
+from hxp_enterprise_llm.schemas.configuration_service import DocumentView, RevisionView
 from hxp_enterprise_llm.utilities.files import write_atomic
 from hxp_enterprise_llm.utilities.http import HttpTransport, Reply
 from hxp_enterprise_llm.utilities.logging import Logger, get_logger
@@ -323,6 +323,8 @@ class ConfigurationClient(Generic[ModelT]):
         try:
             record = self._opened(await asyncio.to_thread(self._cache.read_bytes))
             revision = decoded(_number_of(record), record, str(self._cache), None)
+            if not _is_of(revision, self._document):
+                raise UntrustedRevisionError(f"{self._cache} is of {revision.of}")
             return Held(self._parsed(self._trusted(revision)), revision, fresh=False)
         except FileNotFoundError:
             return None
@@ -380,7 +382,7 @@ def _revision(body: bytes, asked: tuple[str, str]) -> Revision:
         raise _untrusted("is not of the form that the service gives") from None
     if (view.kind, view.name) != asked:
         raise _untrusted(f"is about {view.kind}/{view.name}, and {'/'.join(asked)} was asked for")
-    if view.revision.version > 1 and not view.revision.of.endswith(f"/{'/'.join(asked)}"):
+    if not _is_of(view.revision, asked):
         raise _untrusted(f"is a revision of {view.revision.of}, not of {'/'.join(asked)}")
     if not view.complete:
         raise _untrusted("leaves keys out: its reader may not see them all")
@@ -391,6 +393,11 @@ def _revision(body: bytes, asked: tuple[str, str]) -> Revision:
         return decoded(view.revision.number, json.dumps(record).encode(), "the service", None)
     except TamperedRevisionError:
         raise _untrusted("does not fit its hash") from None
+
+
+def _is_of(revision: Revision | RevisionView, asked: tuple[str, str]) -> bool:
+    """Return whether a revision is of a document; those of version 1 do not say."""
+    return revision.version == 1 or revision.of.endswith(f"/{'/'.join(asked)}")
 
 
 def _number_of(record: bytes) -> int:

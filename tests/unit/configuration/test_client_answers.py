@@ -14,10 +14,13 @@ import pytest
 from hxp_enterprise_llm.configuration.client import (
     ConfigurationClient,
     Held,
+    NoConfigurationError,
     UntrustedRevisionError,
 )
 from hxp_enterprise_llm.configuration.revisions import MemoryShelf, Revision, Revisions
+from hxp_enterprise_llm.configuration.revisions.record import encoded
 from hxp_enterprise_llm.schemas.base import CitadelModel
+from hxp_enterprise_llm.utilities.files import write_atomic
 from hxp_enterprise_llm.utilities.http import Reply
 from hxp_enterprise_llm.utilities.retry import RetryPolicy
 
@@ -86,6 +89,23 @@ async def test_a_revision_that_was_applied_to_another_document_is_refused(tmp_pa
     one = await store.append({"n": 1}, actor="ann", reason="x")
     with pytest.raises(UntrustedRevisionError, match="of production/small/other, not of small/m"):
         await client(Server(answer(one)), tmp_path / "x.json").load()
+
+
+@pytest.mark.parametrize(
+    ("of", "taken"),
+    [("staging/gateway/other", False), ("staging/other/main", False), ("lab/small/main", True)],
+)
+async def test_a_kept_file_of_another_document_serves_nobody(
+    tmp_path: Path, of: str, *, taken: bool
+) -> None:
+    kept = await Revisions(MemoryShelf(), of=of).append({"n": 42}, actor="ann", reason="x")
+    write_atomic(tmp_path / "kept.json", encoded(kept))
+    alone = ConfigurationClient([], "small", "main", Small, cache=tmp_path / "kept.json")
+    if taken:
+        assert (await alone.load()).config.n == 42
+        return
+    with pytest.raises(NoConfigurationError, match=r"kept\.json holds none"):
+        await alone.load()
 
 
 async def test_another_revision_of_the_same_number_is_refused(tmp_path: Path) -> None:
