@@ -11,6 +11,7 @@ import yaml
 
 from hxp_enterprise_llm.configuration.diagnostics import KeyPath
 from hxp_enterprise_llm.configuration.fields import field_at, is_secret, secret_at
+from hxp_enterprise_llm.configuration.sources.yaml_form import nodes_of
 from hxp_enterprise_llm.schemas.reference import is_reference
 from hxp_enterprise_llm.utilities.redaction import HIDDEN, is_secret_name
 
@@ -84,7 +85,7 @@ def _hidden(old: str, new: str, model: type[BaseModel]) -> tuple[list[str], list
 
 def _without(text: str, model: type[BaseModel], known: set[str]) -> str:
     try:
-        root = yaml.compose(text.removeprefix("\ufeff"), Loader=yaml.SafeLoader)
+        root = nodes_of(text.removeprefix("\ufeff"))
         found = [] if root is None else list(_Walk(model).secrets(root, ()))
     except (yaml.YAMLError, ValueError, RecursionError):
         # Nobody knows what is a secret in it.

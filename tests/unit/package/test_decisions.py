@@ -12,6 +12,7 @@ import sys
 import tomllib
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from hxp_enterprise_llm.configuration.migration import (
     ConfigurationMigrator,
     version_of,
 )
+from hxp_enterprise_llm.configuration.report import Sight
 from hxp_enterprise_llm.configuration.schema_validator import SchemaValidator
 from hxp_enterprise_llm.core import (
     BaseAIModelService,
@@ -48,6 +50,7 @@ from hxp_enterprise_llm.schemas.roles.vllm import VllmRole
 from hxp_enterprise_llm.testing.engine import EngineDouble
 from hxp_enterprise_llm.testing.factories import context, environment
 from hxp_enterprise_llm.testing.matchers import finding
+from hxp_enterprise_llm.testing.pages import examples, run_example
 
 ROOT = Path(__file__).parents[3]
 PACKAGE = ROOT / "service/hxp_enterprise_llm"
@@ -127,27 +130,62 @@ def test_what_runs_long_extends_the_base_and_helpers_do_not() -> None:
 
 
 @pytest.mark.feature("CU-01", "A4")
-def test_common_operations_are_functions_and_no_class_of_utilities() -> None:
-    assert "ConfigurationUtils" not in {kind.__name__ for kind in everything_in(configuration)}
+def test_configuration_utils_gathers_the_common_operations_and_runs_nothing() -> None:
+    utils = named("configuration.utils", "ConfigurationUtils")
+    assert not issubclass(utils, BaseService)
     old, over = {"a": {"b": 1, "c": 2}}, {"a": {"b": 3}}
-    assert merge(old, over) == {"a": {"b": 3, "c": 2}}
-    assert value_at(old, ("a", "c")) == 2
-    (change,) = changes(Limits(most=1), Limits(most=2))
+    assert utils.merge(old, over) == {"a": {"b": 3, "c": 2}}
+    assert utils.value_at(old, ("a", "c")) == 2
+    (change,) = utils.changes(Limits(most=1), Limits(most=2))
     assert (change.path, change.old, change.new) == (("most",), 1, 2)
-    # Version-migration helpers.
-    migrator = ConfigurationMigrator()
-    newest = migrator.migrate({"schema": 1})
-    assert version_of(newest.data) == migrator.current == CURRENT
+    loaded = utils.load("local")
+    assert loaded.environment.schema_version == CURRENT
+    assert utils.validate("local").valid
+    (found,) = utils.explain(loaded, "infrastructure_services.api_gateway.workers")
+    assert found.value == 2
+    # Each is the one function that stands elsewhere.
+    assert utils.merge is merge
+    assert utils.value_at is value_at
+    assert utils.changes is changes
+
+
+@pytest.mark.feature("CU-01")
+def test_configuration_utils_has_the_helpers_of_version_migration() -> None:
+    utils = named("configuration.utils", "ConfigurationUtils")
+    assert utils.version_of is version_of
+    old = {"integration_services": {"database": {"host": "10.0.0.5"}}}
+    newest = utils.migrate(old)
+    assert utils.version_of(newest.data) == ConfigurationMigrator().current == CURRENT
+    assert utils.migrate(newest.data, 0).data == old
+
+
+@pytest.mark.feature("CU-01")
+async def test_configuration_utils_has_the_reports(tmp_path: Path) -> None:
+    utils = named("configuration.utils", "ConfigurationUtils")
+    sight = Sight(utils.load("local"), tmp_path)
+    found = await utils.report(sight, datetime(2026, 1, 1, tzinfo=UTC))
+    names = {section.id for section in found.sections}
+    asked = {"analysis", "capacity", "risks", "compliance", "recommendations", "trends"}
+    assert asked <= names
 
 
 @pytest.mark.feature("CU-01", "A21")
-def test_module_files_are_one_page_and_one_list_of_requirements() -> None:
+def test_module_files_are_a_page_the_utils_and_one_list_of_requirements(tmp_path: Path) -> None:
     folder = PACKAGE / "configuration"
-    # configuration/README.md and configuration/requirements.txt of the documents are these:
-    assert (ROOT / "docs/concepts/configuration.md").is_file()
+    assert (folder / "utils.py").is_file()
+    page = (folder / "README.md").read_text()
+    (example,) = examples(page)
+    assert example.prints is not None
+    run_example(example, tmp_path)
+    links = re.findall(r"\]\(([^)]+)\)", page)
+    assert len(links) > 4
+    assert all((folder / link).is_file() for link in links)
+    parts = re.findall(r"`([a-z_]+(?:\.py|/))`", page)
+    assert "utils.py" in parts
+    assert all((folder / part).exists() for part in parts)
+    # configuration/requirements.txt of the documents is an extra.
     assert "configuration" in PYPROJECT["project"]["optional-dependencies"]
     assert not (folder / "requirements.txt").exists()
-    assert not (folder / "utils.py").exists()
 
 
 @pytest.mark.feature("A6")

@@ -72,6 +72,18 @@ def parse_yaml(document: Document, text: str, limits: Limits) -> None:
         _syntax(document, error, text)
 
 
+def nodes_of(text: str) -> yaml.Node | None:
+    """Return the nodes of a YAML text, with the place of each; None of an empty one.
+
+    Raises:
+        YAMLError: It is no YAML.
+        RecursionError: It nests too deeply.
+    """
+    # Not the C parser: it counts places in its own way, and would take the process with it.
+    node: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
+    return node
+
+
 def parse_value(text: str) -> Any:
     """Return the value of a YAML scalar, list or map in brackets; else the text itself.
 
