@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.configuration.test_service_api import GATEWAY, MAIN, with_body
+from tests.configuration.test_service_api import GATEWAY, MAIN, MIXTRAL, with_body
 
 from hxp_enterprise_llm.configuration.audit import AuditLog
 from hxp_enterprise_llm.configuration.service.app import OPEN, build_app
@@ -151,6 +151,51 @@ async def test_keys_that_somebody_may_not_read_are_left_out(service: ServiceUnde
     hidden = await service.ask("GET", MAIN + "/value?path=listen.port", by="nan")
     assert hidden.status == 403
     assert "8000" not in json.dumps(hidden.body)
+
+
+@pytest.mark.feature("CC-02")
+async def test_access_to_part_of_a_document_is_access_to_that_part(tmp_path: Path) -> None:
+    path = "/v1/documents/ai-model/mixtral-service"
+    look = ("read", "explain")
+    part = Permission(actions=look, resources=("ai-model.mixtral-service.resources.*",))
+    whole = Permission(actions=look, resources=("gateway.main", "gateway.main.*"))
+    settings = known(pat=("part",), wes=("whole",), eve=()) | {
+        "roles": (Role(name="part", permissions=(part,)), Role(name="whole", permissions=(whole,)))
+    }
+    async with ServiceUnderTest(tmp_path, settings=settings) as service:
+        assert (await service.apply(MIXTRAL, path=path)).status == 200
+        assert (await service.apply(GATEWAY)).status == 200
+        read = await service.ask("GET", path, by="pat")
+        assert read.status == 200
+        assert read.body["document"]["resources"]["memory_mb"] == 65536
+        assert set(read.body["document"]) == {"resources"}
+        assert (read.body["complete"], read.body["source"]) == (False, "")
+        older = await service.ask("GET", path + "/revisions/1", by="pat")
+        assert older.body["document"] == read.body["document"]
+        for asked, status in (
+            ("/value?path=resources", 200),
+            ("/value?path=resources.memory_mb", 200),
+            ("/value?path=model", 403),
+            ("/value", 200),
+            ("/history", 200),
+            ("/explain?path=resources", 200),
+            ("/explain?path=model", 403),
+        ):
+            answer = await service.ask("GET", path + asked, by="pat")
+            assert answer.status == status, asked
+            assert "7.6" not in json.dumps(answer.body)
+        every = (await service.ask("GET", path + "/explain", by="pat")).body["items"]
+        assert every
+        assert all(one["path"].startswith("resources.") for one in every)
+        for by, seen in (("pat", ["ai-model"]), ("wes", ["gateway"])):
+            listed = await service.ask("GET", "/v1/documents", by=by)
+            assert (listed.status, [one["kind"] for one in listed.body["items"]]) == (200, seen)
+        assert (await service.ask("GET", MAIN, by="wes")).body["complete"] is True
+        for nothing in (path, "/v1/documents"):
+            assert (await service.ask("GET", nothing, by="eve")).status == 403
+        # What somebody may not see, and what is not there, are one answer.
+        for unseen in (MAIN, "/v1/documents/gateway/none"):
+            assert (await service.ask("GET", unseen, by="pat")).status == 403
 
 
 async def test_every_call_stands_in_the_audit_log(service: ServiceUnderTest) -> None:

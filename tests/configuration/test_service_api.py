@@ -277,6 +277,19 @@ async def test_history_rollback_and_older_revisions(service: ServiceUnderTest) -
     assert after.body["revision"]["number"] == 5
 
 
+@pytest.mark.parametrize("number", [2**63, 2**64 + 1, 10**23])
+async def test_a_number_that_no_revision_has_is_refused_before_the_store_is_asked(
+    service: ServiceUnderTest, number: int
+) -> None:
+    await service.apply(GATEWAY)
+    for asked in (f"/revisions/{number}", f"/history?before={number}"):
+        answer = await service.ask("GET", MAIN + asked)
+        assert (answer.status, answer.body["code"]) == (422, "input.invalid")
+    body = {"number": number, "reason": "x"}
+    back = await service.ask("POST", MAIN + "/rollback", body, headers={"If-Match": '"1"'})
+    assert (back.status, back.body["code"]) == (422, "input.invalid")
+
+
 async def test_the_fleet_shows_which_replica_runs_which_revision(
     service: ServiceUnderTest,
 ) -> None:

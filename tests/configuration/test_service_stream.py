@@ -8,12 +8,18 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from tests.configuration.test_service_api import GATEWAY, MAIN, with_body
 
 from hxp_enterprise_llm.configuration.service.listener import Listener, bind
 from hxp_enterprise_llm.schemas.gateway import Listen
-from hxp_enterprise_llm.testing.configuration_service import ServiceUnderTest, known
+from hxp_enterprise_llm.testing.configuration_service import (
+    ADMINISTRATOR,
+    ServiceUnderTest,
+    authorization,
+    known,
+)
 from hxp_enterprise_llm.testing.connections import free_port
 from hxp_enterprise_llm.testing.waiting import until
 
@@ -86,6 +92,46 @@ async def test_more_readers_than_there_may_be_are_turned_away(service: ServiceUn
         return "citadel_configuration_service_watchers 0.0" in text
 
     await until(left)
+
+
+async def test_of_many_at_once_those_without_room_are_told_so_by_a_status(
+    tmp_path: Path,
+) -> None:
+    async with ServiceUnderTest(tmp_path, settings={"limits": {"max_watchers": 32}}) as service:
+        await service.apply(GATEWAY)
+
+        async def status() -> int:
+            async with (
+                aiohttp.ClientSession(service.base, headers=authorization(ADMINISTRATOR)) as asking,
+                asking.get(WATCH) as answer,
+            ):
+                if answer.status == 200:
+                    assert await answer.content.readline() == b"retry: 2000\n"
+                    await full.wait()
+                answered.append(answer.status)
+                if len(answered) == 64:
+                    turned_away.set()
+                return answer.status
+
+        answered: list[int] = []
+        full, turned_away = asyncio.Event(), asyncio.Event()
+        asking = [asyncio.create_task(status()) for _ in range(80)]
+        async with asyncio.timeout(20):
+            await turned_away.wait()
+        full.set()
+        assert sorted(await asyncio.gather(*asking)) == [200] * 16 + [429] * 64
+
+
+async def test_a_watch_that_cannot_be_recorded_takes_no_room(service: ServiceUnderTest) -> None:
+    log = service.state / "audit.jsonl"
+    log.rename(service.state / "aside")
+    log.mkdir()
+    for _ in range(3):
+        assert (await service.ask("GET", WATCH)).status == 500
+    log.rmdir()
+    (service.state / "aside").rename(log)
+    async with service.watch(WATCH) as events:
+        assert await told(events) == "1"
 
 
 async def test_rights_that_are_taken_away_end_the_stream(service: ServiceUnderTest) -> None:

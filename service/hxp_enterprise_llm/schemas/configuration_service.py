@@ -19,6 +19,8 @@ DocumentKind = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,31}$
 DocumentName = Annotated[str, StringConstraints(pattern=r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$")]
 ReplicaName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,62}\w)?$")]
 Reason = Annotated[str, StringConstraints(max_length=500, strip_whitespace=True)]
+HIGHEST = 10**18 - 1
+"""Number that a revision may have: every store can hold it."""
 
 REPLICA = Role(
     name="replica",
@@ -273,7 +275,7 @@ class ApplyRequest(ProposedDocument):
 class RollbackRequest(WrittenModel):
     """A revision to put back in force."""
 
-    number: int = Field(ge=1, description="Number of the revision.")
+    number: int = Field(ge=1, le=HIGHEST, description="Number of the revision.")
     reason: Reason = Field(min_length=1, description="Why.")
     approval: str | None = Field(
         default=None, max_length=2048, description="Of somebody else; for dangerous changes."
@@ -322,10 +324,23 @@ class Approval(CitadelModel):
     approval: str = Field(description="To be handed to whoever applies it.")
 
 
+class UnusableRevision(CitadelModel):
+    """A revision that is there, and must not be used: it was changed, or moved here."""
+
+    number: int = Field(ge=1, description="Number of the revision.")
+    code: str = Field(description="What is wrong, such as `revision.tampered`.")
+    status: int = Field(description="HTTP status of a request for it.")
+    detail: str = Field(description="What is wrong, for people.")
+    next_step: str = Field(default="", description="What to do now.")
+
+
 class History(CitadelModel):
     """Revisions of a document, the newest first."""
 
-    items: tuple[RevisionView, ...] = Field(description="The revisions.")
+    items: tuple[RevisionView, ...] = Field(description="The revisions that verify.")
+    unusable: tuple[UnusableRevision, ...] = Field(
+        default=(), description="Those among them that do not."
+    )
     next_before: int | None = Field(
         default=None, description="Give it as `before` for the next part; absent: the end."
     )

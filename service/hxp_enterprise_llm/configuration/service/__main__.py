@@ -83,6 +83,7 @@ def restore(config: Path, backup: Path) -> int:
         CitadelError: The file or the backup is not valid, or a credential is missing.
     """
     from hxp_enterprise_llm.configuration.service import config as configured
+    from hxp_enterprise_llm.configuration.service.errors import here
     from hxp_enterprise_llm.configuration.service.restoring import Restorer
 
     async def restored() -> str:
@@ -97,7 +98,10 @@ def restore(config: Path, backup: Path) -> int:
         done = await restorer.restore(backup)
         return f"document {done.key} · restored {done.number} · newest {done.newest}\n"
 
-    sys.stdout.write(asyncio.run(restored()))
+    try:
+        sys.stdout.write(asyncio.run(restored()))
+    except CitadelError as error:
+        raise here(error) from None
     return 0
 
 

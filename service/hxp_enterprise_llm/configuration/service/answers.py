@@ -16,8 +16,9 @@ from hxp_enterprise_llm.configuration.service.errors import (
     WrongMediaTypeError,
     WrongMethodError,
     document,
+    here,
 )
-from hxp_enterprise_llm.core.exceptions import InvalidInputError
+from hxp_enterprise_llm.core.exceptions import CitadelError, InvalidInputError
 from hxp_enterprise_llm.schemas.common import FieldProblem
 from hxp_enterprise_llm.schemas.problem import MEDIA_TYPE, Problem, headers
 from hxp_enterprise_llm.utilities.faults import Faults
@@ -45,6 +46,8 @@ def problem_of(error: Exception, faults: Faults, doing: str) -> Response:
         kind, text = _HTTP.get(error.status_code, (HttpError, "the request is not valid HTTP"))
         found = document(kind(text, next_step="See docs/reference/configuration-api.json."))
         return answer(found, dict(error.headers or {}))
+    if isinstance(error, CitadelError):
+        error = here(error)
     shown = faults.safe(error, doing)
     told = document(shown, instance=f"urn:uuid:{uuid.uuid4()}")
     if told.status >= 500:

@@ -14,6 +14,8 @@ from hxp_enterprise_llm.configuration.diff import Change, between
 from hxp_enterprise_llm.configuration.manager import ConfigurationManager
 from hxp_enterprise_llm.configuration.phases import Outcome, PhaseError, ReloadError
 from hxp_enterprise_llm.configuration.revisions import Revision, Revisions, Shelf, Signer, identity
+from hxp_enterprise_llm.configuration.revisions.base import UnusableRevisionError
+from hxp_enterprise_llm.configuration.secrets.errors import SecretError
 from hxp_enterprise_llm.configuration.series import ConfigurationMetrics
 from hxp_enterprise_llm.configuration.service.errors import (
     PreconditionFailedError,
@@ -27,6 +29,8 @@ from hxp_enterprise_llm.utilities.logging import Logger
 
 _FOLLOWED = "a server that applied it"
 _TIMEOUT = 30.0
+_BACK = 100
+"""Revisions before a bad one that are tried; with more that are bad, nothing serves."""
 
 
 @dataclass(frozen=True)
@@ -191,6 +195,63 @@ class ServedDocument:
         async with self._lock:
             return await self._catch_up()
 
+    async def fall_back(self, number: int) -> Revision | None:
+        """Let the newest good revision before a bad one serve, and return it; None: there is none.
+
+        Raises:
+            CitadelError: The store is away.
+        """
+        async with self._lock:
+            for tried in range(number - 1, max(0, number - 1 - _BACK), -1):
+                try:
+                    # With the one before it, so that nothing that was put in serves.
+                    found = await self.revisions.history(limit=1, before=tried + 1)
+                    for revision in found:
+                        await self._take(revision)
+                        return revision
+                except (UnusableRevisionError, SecretError, ReloadError):
+                    continue
+        return None
+
+    async def history(
+        self, limit: int, before: int | None = None
+    ) -> tuple[tuple[Revision, ...], tuple[UnusableRevisionError, ...]]:
+        """Return revisions, the newest first, and what is wrong with those that are left out."""
+        try:
+            return await self.revisions.history(limit=limit, before=before), ()
+        except UnusableRevisionError:
+            return await self._one_by_one(limit, before)
+
+    async def _one_by_one(
+        self, limit: int, before: int | None
+    ) -> tuple[tuple[Revision, ...], tuple[UnusableRevisionError, ...]]:
+        if before is None:
+            before = (await self._newest_number()) + 1
+        good: list[Revision] = []
+        bad: list[UnusableRevisionError] = []
+        for number in range(before - 1, max(0, before - 1 - limit), -1):
+            try:
+                good += await self._checked(number)
+            except UnusableRevisionError as error:
+                bad.append(error)
+        return tuple(good), tuple(bad)
+
+    async def _checked(self, number: int) -> tuple[Revision, ...]:
+        try:
+            return await self.revisions.history(limit=1, before=number + 1)
+        except UnusableRevisionError as error:
+            if error.number == number:
+                raise
+            # The one before it is bad: whether this one follows it, nobody can tell.
+            return (await self.revisions.get(number),)
+
+    async def _newest_number(self) -> int:
+        try:
+            newest = await self.revisions.latest()
+        except UnusableRevisionError as error:
+            return error.number
+        return newest.number if newest is not None else 0
+
     async def propose(
         self, proposed: Mapping[str, Any], *, judged: bool = True, actor: str = ""
     ) -> Proposal:
@@ -261,7 +322,8 @@ class ServedDocument:
         if newest <= number:
             return ()
         wanted = min(newest - number, most)
-        return tuple(reversed(await self.revisions.history(limit=wanted, before=newest + 1)))
+        found, _ = await self.history(wanted, newest + 1)
+        return tuple(reversed(found))
 
     @property
     def _serving(self) -> int:
@@ -290,20 +352,23 @@ class ServedDocument:
         newest = await self.revisions.latest()
         if newest is None or newest.number <= self._serving:
             return False
-        self._source.update(newest.document, revision=str(newest.number), actor=newest.actor)
-        with self._store.following(newest):
+        await self._take(newest)
+        return True
+
+    async def _take(self, revision: Revision) -> None:
+        self._source.update(revision.document, revision=str(revision.number), actor=revision.actor)
+        with self._store.following(revision):
             try:
                 await self._manager.reload(
-                    reason=newest.reason or _FOLLOWED,
-                    actor=newest.actor,
+                    reason=revision.reason or _FOLLOWED,
+                    actor=revision.actor,
                     # Whoever applied it was asked; between the two others may have been approved.
-                    approver=newest.approver or _FOLLOWED,
+                    approver=revision.approver or _FOLLOWED,
                 )
             except ReloadError:
-                self._refused = newest.number
+                self._refused = max(self._refused, revision.number)
                 self._to_serving()
                 raise
-        return True
 
     def _match(self, base: int | None) -> None:
         if base is not None and base != self._serving:

@@ -15,7 +15,9 @@ from hxp_enterprise_llm.configuration.service.document import Done, Order, Serve
 from hxp_enterprise_llm.configuration.service.errors import (
     DocumentNotFoundError,
     LimitReachedError,
+    NotFollowedError,
     UnverifiedError,
+    here,
 )
 from hxp_enterprise_llm.configuration.service.kinds import DocumentKey, Kind, kind_of
 from hxp_enterprise_llm.configuration.service.trusted import FILE, TrustedSigner
@@ -23,6 +25,7 @@ from hxp_enterprise_llm.core.exceptions import CitadelError
 from hxp_enterprise_llm.utilities.logging import Logger
 
 Told = Callable[[DocumentKey, Revision], None]
+_NAMED = 5
 
 
 class Documents:
@@ -35,6 +38,7 @@ class Documents:
         most: How many documents there may be.
         told: Called with each revision that comes into force here.
         failed: Told of a document whose newest revision cannot be used here.
+        mended: Told of it when it can.
         signer: Signs revisions.
         sealing: Seals them where they are stored; None leaves them readable.
         metrics: What managers count with.
@@ -56,13 +60,17 @@ class Documents:
         metrics: ConfigurationMetrics,
         logger: Logger,
         now: Callable[[], datetime],
+        mended: Callable[[DocumentKey], None] = lambda _: None,
     ) -> None:
+        self._mended = mended
         self.kinds, self._backend, self._most = kinds, backend, most
         self._environment, self._told, self._failed = environment, told, failed
         self._signer, self._sealing, self._now = signer, sealing, now
         self._metrics, self._log = metrics, logger
         self._documents: dict[DocumentKey, ServedDocument] = {}
         self._unverified: set[DocumentKey] = set()
+        self._not_followed: dict[DocumentKey, CitadelError] = {}
+        self._hopeless: dict[DocumentKey, int] = {}
 
     def get(self, key: DocumentKey) -> tuple[ServedDocument, Revision]:
         """Return a document and the revision that serves.
@@ -135,6 +143,7 @@ class Documents:
         for key, number in (await self._backend.heads()).items():
             if key.kind not in self.kinds:
                 continue
+            document: ServedDocument | None = None
             try:
                 # One document too many must not keep the others from being followed.
                 document = self.or_new(key)
@@ -142,11 +151,19 @@ class Documents:
             except CitadelError as error:
                 if isinstance(error, (TamperedRevisionError, SecretError)):
                     self._unverified.add(key)
-                self._failed(key, error)
+                if document is not None and key not in self._documents:
+                    await self._fall_back(document, number)
+                self._not_followed[key] = here(error)
+                self._failed(key, here(error))
                 continue
             self._unverified.discard(key)
-            if changed and document.revision is not None:
+            if document.revision is None:
+                continue
+            if changed:
                 self._keep(document, document.revision)
+            elif document.revision.number >= number and key in self._not_followed:
+                del self._not_followed[key]
+                self._mended(key)
 
     async def check(self) -> str:
         """Fail while there are documents and none can be verified: a probe for `core.health`.
@@ -161,6 +178,34 @@ class Documents:
             )
         return f"{len(self.all())} verified"
 
+    async def newest_serve(self) -> str:
+        """Fail while a newest revision cannot be used: a probe for `core.health`.
+
+        Raises:
+            NotFollowedError: Names the documents, and why.
+        """
+        if self._not_followed:
+            told = [f"{key}: {error.message}" for key, error in self._not_followed.items()]
+            more = f"; and {len(told) - _NAMED} more" if len(told) > _NAMED else ""
+            steps = dict.fromkeys(error.next_step for error in self._not_followed.values())
+            raise NotFollowedError(
+                "; ".join(told[:_NAMED]) + more, next_step=" ".join([*steps][:_NAMED])
+            )
+        return f"{len(self.all())} documents"
+
+    async def _fall_back(self, document: ServedDocument, number: int) -> None:
+        """Let the newest revision that is good serve; one walk for each newest that is not."""
+        if self._hopeless.get(document.key) == number:
+            return
+        try:
+            good = await document.fall_back(number)
+        except CitadelError:
+            return  # The store is away by now; the next poll tries again.
+        if good is not None:
+            self._keep(document, good)
+        else:
+            self._hopeless[document.key] = number
+
     async def _after(self, document: ServedDocument, done: Done) -> Done:
         self._keep(document, done.revision)
         if done.changed:
@@ -173,4 +218,5 @@ class Documents:
 
     def _keep(self, document: ServedDocument, revision: Revision) -> None:
         self._documents[document.key] = document
+        self._not_followed.pop(document.key, None)
         self._told(document.key, revision)

@@ -84,6 +84,17 @@ class Call:
         except ForbiddenError:
             return False
 
+    def require_part(self, action: str, resource: str, below: Iterable[str]) -> None:
+        """Go on when it is allowed, or when something that lies below it is.
+
+        Raises:
+            ForbiddenError: Nothing of it is.
+        """
+        if not self.may(action, resource) and any(self.may(action, one) for one in below):
+            self.action, self.resource, self.decided = action, resource, True
+        else:
+            self.require(action, resource)
+
     async def began(self, name: str, detail: Mapping[str, str]) -> None:
         """Record that something is about to be changed; without the record it is not.
 

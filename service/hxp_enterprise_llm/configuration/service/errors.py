@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 
+from hxp_enterprise_llm.configuration.revisions.base import RevisionError, UnusableRevisionError
 from hxp_enterprise_llm.core.exceptions import CitadelError, FaultDomain, RefusedError
 from hxp_enterprise_llm.schemas.problem import Problem, problem, status_of
 
@@ -14,6 +16,9 @@ _STATUS: Mapping[str, int] = {
     "service.no-such-route": 404,
 }
 """Statuses that neither the ending of a code nor its domain tells."""
+_ELSEWHERE = "citadel config restore"
+RESTORE = "python -m hxp_enterprise_llm.configuration.service --config FILE --restore BACKUP"
+"""What puts a backup back into this service's store; what is said elsewhere is of environments."""
 
 
 class UnauthenticatedError(RefusedError):
@@ -85,6 +90,13 @@ class UnverifiedError(CitadelError):
     domain = FaultDomain.CONFIGURATION
 
 
+class NotFollowedError(CitadelError):
+    """The newest revision of a document cannot be used here; an older one serves, or none."""
+
+    code = "revision.not-followed"
+    domain = FaultDomain.CONFIGURATION
+
+
 class HttpError(CitadelError):
     """What the HTTP library refused, before any route saw it."""
 
@@ -118,9 +130,22 @@ class WrongMediaTypeError(HttpError):
 
 def status(error: CitadelError) -> int:
     """Return the HTTP status of an error."""
+    if isinstance(error, RevisionError):
+        # The store's fault, never the caller's.
+        return 500
     return _STATUS.get(error.code) or status_of(error)
 
 
 def document(error: CitadelError, *, instance: str | None = None) -> Problem:
     """Return the problem document of an error, RFC 9457."""
     return problem(error, instance=instance).model_copy(update={"status": status(error)})
+
+
+def here(error: CitadelError) -> CitadelError:
+    """Return an error whose next step is one that mends this service's store."""
+    if not isinstance(error, UnusableRevisionError):
+        return error
+    told = copy(error)
+    told.next_step = error.next_step.replace(_ELSEWHERE, RESTORE)
+    told.args = (told.message, told.next_step)
+    return told

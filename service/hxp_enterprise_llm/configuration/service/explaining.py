@@ -9,6 +9,7 @@ from hxp_enterprise_llm.configuration.diagnostics import KeyPath
 from hxp_enterprise_llm.configuration.effects import effect_of
 from hxp_enterprise_llm.configuration.explain import Explanation, find
 from hxp_enterprise_llm.configuration.revisions import Revision
+from hxp_enterprise_llm.configuration.revisions.base import UnusableRevisionError
 from hxp_enterprise_llm.configuration.service.document import ServedDocument
 from hxp_enterprise_llm.configuration.service.errors import KeyNotFoundError
 from hxp_enterprise_llm.core.exceptions import CitadelError
@@ -52,9 +53,17 @@ async def explained(document: ServedDocument, path: str) -> tuple[ExplanationVie
         KeyNotFoundError: There is no such key.
     """
     value_of(document.snapshot.document, path)
-    history = await document.revisions.history(limit=LOOKED_AT)
+    serving = document.revision
+    before = serving.number + 1 if serving is not None else None
+    history = _whole(*await document.history(LOOKED_AT, before))
     older = [(revision, revision.document) for revision in history]
     return tuple(_view(document, one, older) for one in document.snapshot.explain(path))
+
+
+def _whole(found: Sequence[Revision], bad: Sequence[UnusableRevisionError]) -> Sequence[Revision]:
+    """Return the revisions down to the newest that is bad: who set what before, nobody knows."""
+    last = max((error.number for error in bad), default=0)
+    return [revision for revision in found if revision.number > last]
 
 
 def _view(

@@ -14,6 +14,7 @@ from hxp_enterprise_llm.configuration.security.errors import ForbiddenError
 from hxp_enterprise_llm.configuration.service.answers import problem_of
 from hxp_enterprise_llm.configuration.service.door import Call
 from hxp_enterprise_llm.configuration.service.errors import UnauthenticatedError
+from hxp_enterprise_llm.configuration.service.stream import EventStream
 from hxp_enterprise_llm.utilities.correlation import REQUEST_ID, accept, bound, current
 
 if TYPE_CHECKING:
@@ -72,7 +73,11 @@ async def _guarded(parts: Parts, request: Request, inner: Handler, name: str) ->
         error, response = caught, problem_of(caught, parts.faults, name)
     try:
         await parts.door.record(call, name, _outcome(error, response), _detail(request, response))
-    except Exception as caught:
+    except BaseException as caught:
+        if isinstance(response, EventStream):
+            response.leave()
+        if not isinstance(caught, Exception):
+            raise
         # Nothing is answered that is not on record.
         response = problem_of(caught, parts.faults, "audit")
     parts.log.info(

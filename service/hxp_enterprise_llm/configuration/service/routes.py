@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response, Security
@@ -12,6 +12,7 @@ from starlette.responses import StreamingResponse
 
 from hxp_enterprise_llm.configuration.approval import is_same
 from hxp_enterprise_llm.configuration.diagnostics import KeyPath
+from hxp_enterprise_llm.configuration.merge import value_at
 from hxp_enterprise_llm.configuration.phases import ApprovalError
 from hxp_enterprise_llm.configuration.revisions import Revision
 from hxp_enterprise_llm.configuration.security.access import Do, configuration_resource
@@ -26,15 +27,17 @@ from hxp_enterprise_llm.configuration.service.fleet import FORGOTTEN, Replica, v
 from hxp_enterprise_llm.configuration.service.guard import Caller, GuardedRoute, Within
 from hxp_enterprise_llm.configuration.service.kinds import DocumentKey
 from hxp_enterprise_llm.configuration.service.parts import Parts
-from hxp_enterprise_llm.configuration.service.stream import events
+from hxp_enterprise_llm.configuration.service.stream import EventStream, events
 from hxp_enterprise_llm.configuration.service.views import (
     dangerous,
     done_view,
     plan_view,
     revision_view,
+    unusable_view,
 )
 from hxp_enterprise_llm.core.exceptions import CitadelError, InvalidInputError
 from hxp_enterprise_llm.schemas.configuration_service import (
+    HIGHEST,
     Applied,
     ApplyRequest,
     Approval,
@@ -75,12 +78,20 @@ LastEvent = Annotated[str | None, Header(alias="Last-Event-ID", description="Las
 @router.get("/documents")
 async def list_documents(parts: Within, call: Caller) -> DocumentList:
     """List the documents that the caller may read."""
-    call.require(Do.READ, configuration_resource())
+    seen = [
+        (key, one)
+        for key, one in parts.documents.all()
+        if any(call.may(Do.READ, resource) for resource in _parts_of(parts, key))
+    ]
+    call.require_part(
+        Do.READ,
+        configuration_resource(),
+        (resource for key, _ in seen for resource in _parts_of(parts, key)),
+    )
     return DocumentList(
         items=tuple(
             DocumentEntry(kind=key.kind, name=key.name, number=one.number, id=one.id)
-            for key, one in parts.documents.all()
-            if call.may(Do.READ, _resource(key))
+            for key, one in seen
         )
     )
 
@@ -91,7 +102,7 @@ async def read_document(
 ) -> DocumentView:
     """Read a document; keys that the caller may not read are left out."""
     key = DocumentKey(kind, name)
-    call.require(Do.READ, _resource(key))
+    call.require_part(Do.READ, _resource(key), _parts_of(parts, key))
     _, revision = parts.documents.get(key)
     response.headers["etag"] = f'"{revision.number}"'
     return _document_view(call, key, revision)
@@ -103,7 +114,8 @@ async def read_value(
 ) -> ValueView:
     """Read one value, or a section."""
     key = DocumentKey(kind, name)
-    call.require(Do.READ, _resource(key, _path(parts, key, path)))
+    keys = _path(parts, key, path)
+    call.require_part(Do.READ, _resource(key, keys), _parts_of(parts, key, keys))
     _, revision = parts.documents.get(key)
     part = _visible(call, key, revision)
     return ValueView(path=path, number=revision.number, value=value_of(part, path))
@@ -115,7 +127,8 @@ async def explain(
 ) -> ExplanationList:
     """Say of a key, or of each key below it, which revision set it, who, why, and over what."""
     key = DocumentKey(kind, name)
-    call.require(Do.EXPLAIN, _resource(key, _path(parts, key, path)))
+    keys = _path(parts, key, path)
+    call.require_part(Do.EXPLAIN, _resource(key, keys), _parts_of(parts, key, keys))
     document, _ = parts.documents.get(key)
     found = await explained(document, path)
     return ExplanationList(
@@ -209,16 +222,20 @@ async def history(
     kind: Kind,
     name: Named,
     limit: Annotated[int, Query(ge=1, le=MOST, description="Revisions in the answer.")] = 50,
-    before: Annotated[int | None, Query(ge=2, description="Only smaller numbers.")] = None,
+    before: Annotated[
+        int | None, Query(ge=2, le=HIGHEST, description="Only smaller numbers.")
+    ] = None,
 ) -> History:
     """List revisions, the newest first: who applied them, when and why."""
     key = DocumentKey(kind, name)
-    call.require(Do.READ, _resource(key))
+    call.require_part(Do.READ, _resource(key), _parts_of(parts, key))
     document, _ = parts.documents.get(key)
-    found = await document.revisions.history(limit=limit, before=before)
-    last = found[-1].number if found else 1
+    found, bad = await document.history(limit, before)
+    last = min([*(one.number for one in found), *(one.number for one in bad)], default=1)
     return History(
-        items=tuple(revision_view(one) for one in found), next_before=last if last > 1 else None
+        items=tuple(revision_view(one) for one in found),
+        unusable=tuple(unusable_view(error) for error in bad),
+        next_before=last if last > 1 else None,
     )
 
 
@@ -228,11 +245,11 @@ async def read_revision(
     call: Caller,
     kind: Kind,
     name: Named,
-    number: Annotated[int, Path(ge=1, description="Number of the revision.")],
+    number: Annotated[int, Path(ge=1, le=HIGHEST, description="Number of the revision.")],
 ) -> DocumentView:
     """Read a document as it was in a revision."""
     key = DocumentKey(kind, name)
-    call.require(Do.READ, _resource(key))
+    call.require_part(Do.READ, _resource(key), _parts_of(parts, key))
     document, _ = parts.documents.get(key)
     return _document_view(call, key, await document.revisions.get(number))
 
@@ -255,7 +272,6 @@ async def watch(
     call.require(Do.WATCH, _resource(key))
     document, _ = parts.documents.get(key)
     last = _last(last_event_id)
-    parts.hub.admit(call.principal.id)
 
     async def allowed() -> bool:
         # A key that is taken away, or a session that is over, ends what it opened; so does one
@@ -266,19 +282,14 @@ async def watch(
             return False
         return now.may(Do.WATCH, _resource(key))
 
-    async def stream() -> AsyncIterator[bytes]:
-        # Joined before anything is sent: nothing falls between what was and what comes.
-        with parts.hub.join(key, call.principal.id) as feed:
-            async for event in events(
-                document,
-                feed,
-                last,
-                beat=parts.config.timeouts.beat,
-                allowed=allowed,
-            ):
-                yield event
-
-    return StreamingResponse(stream(), media_type="text/event-stream", headers=_UNBUFFERED)
+    # Joined before anything is sent: nothing falls between what was and what comes, and whoever
+    # finds no room is told so by a status.
+    feed = parts.hub.join(key, call.principal.id)
+    beat = parts.config.timeouts.beat
+    return EventStream(
+        events(document, feed, last, beat=beat, allowed=allowed),
+        lambda: parts.hub.leave(feed),
+    )
 
 
 @router.get("/fleet")
@@ -318,9 +329,6 @@ async def read_keys(parts: Within, call: Caller) -> KeyList:
     return KeyList.model_validate(parts.verifier.dump())
 
 
-_UNBUFFERED = {"cache-control": "no-store", "x-accel-buffering": "no"}
-
-
 def _resource(key: DocumentKey, path: KeyPath = ()) -> str:
     return configuration_resource((key.kind, key.name, *path))
 
@@ -333,6 +341,23 @@ def _path(parts: Parts, key: DocumentKey, wanted: str) -> KeyPath:
         # Whoever may not ask is told so first, and only then that there is no such document.
         return tuple(wanted.split(".")) if wanted else ()
     return path_of(document.snapshot.document, wanted)
+
+
+def _parts_of(parts: Parts, key: DocumentKey, above: KeyPath = ()) -> Iterator[str]:
+    """Yield the resources of a document, or of a section, and of every value in it."""
+    yield _resource(key, above)
+    try:
+        _, revision = parts.documents.get(key)
+        waiting: list[tuple[KeyPath, object]] = [(above, value_at(revision.document, above))]
+    except (CitadelError, KeyError):
+        # Nothing lies below what is not there.
+        return
+    while waiting:
+        path, value = waiting.pop()
+        if isinstance(value, Mapping) and value:
+            waiting += [((*path, name), below) for name, below in value.items()]
+        else:
+            yield _resource(key, path)
 
 
 def _readable(call: Call, key: DocumentKey) -> Callable[[KeyPath], bool]:

@@ -213,6 +213,7 @@ class ConfigurationService(BaseInfrastructureService[ConfigurationServiceConfig]
         documents = self._documents(hub)
         await documents.follow()
         self.checks.add(Check("signatures", documents.check))
+        self.checks.add(Check("documents", documents.newest_serve, critical=False))
         try:
             await documents.check()
         except UnverifiedError as error:
@@ -235,6 +236,7 @@ class ConfigurationService(BaseInfrastructureService[ConfigurationServiceConfig]
             most=self.config.limits.max_documents,
             told=told,
             failed=self._refused,
+            mended=lambda key: self.recover(f"document {key}"),
             signer=self._trusted,
             sealing=self._sealing,
             metrics=self.managers,

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from hxp_enterprise_llm.configuration.revisions import Revision
 from hxp_enterprise_llm.configuration.service.document import ServedDocument
 from hxp_enterprise_llm.configuration.service.errors import LimitReachedError
 from hxp_enterprise_llm.configuration.service.kinds import DocumentKey
 
+_UNBUFFERED = {"cache-control": "no-store", "x-accel-buffering": "no"}
 _RETRY = b"retry: 2000\n\n"
 _BEAT = b": still here\n\n"
 _END = b"event: end\ndata: {}\n\n"
@@ -75,8 +78,8 @@ class Hub:
         self._feeds: dict[Feed, tuple[DocumentKey, str]] = {}
         self._closed = False
 
-    def admit(self, principal: str) -> None:
-        """Return when there is room for one more.
+    def join(self, key: DocumentKey, principal: str) -> Feed:
+        """Return the feed of one more reader; it counts until it leaves.
 
         Raises:
             LimitReachedError: There are as many readers as there may be, or the service ends.
@@ -93,22 +96,15 @@ class Hub:
                 next_step="Close some, ask another server, or raise limits.max_watchers.",
             )
 
-    @contextmanager
-    def join(self, key: DocumentKey, principal: str) -> Iterator[Feed]:
-        """Take part within the block.
-
-        Raises:
-            LimitReachedError: There is no room.
-        """
-        self.admit(principal)
         feed = Feed(self._buffer)
         self._feeds[feed] = (key, principal)
         self._watching(len(self._feeds))
-        try:
-            yield feed
-        finally:
-            del self._feeds[feed]
-            self._watching(len(self._feeds))
+        return feed
+
+    def leave(self, feed: Feed) -> None:
+        """Make room for another reader."""
+        self._feeds.pop(feed, None)
+        self._watching(len(self._feeds))
 
     def tell(self, key: DocumentKey, revision: Revision) -> None:
         """Hand a revision to all who watch its document."""
@@ -121,6 +117,26 @@ class Hub:
         self._closed = True
         for feed in self._feeds:
             feed.end()
+
+
+class EventStream(StreamingResponse):
+    """Events as an answer; its reader leaves when it ends, however, and when it is never sent.
+
+    Args:
+        content: The events.
+        leave: Makes room for another reader.
+    """
+
+    def __init__(self, content: AsyncIterator[bytes], leave: Callable[[], None]) -> None:
+        super().__init__(content, media_type="text/event-stream", headers=_UNBUFFERED)
+        self.leave = leave
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the events."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self.leave()
 
 
 async def events(

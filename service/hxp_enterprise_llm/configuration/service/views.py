@@ -9,18 +9,33 @@ from hxp_enterprise_llm.configuration.diagnostics import KeyPath
 from hxp_enterprise_llm.configuration.diff import Change, gravest
 from hxp_enterprise_llm.configuration.effects import Effect
 from hxp_enterprise_llm.configuration.revisions import Revision
+from hxp_enterprise_llm.configuration.revisions.base import UnusableRevisionError
 from hxp_enterprise_llm.configuration.service.document import Done, Proposal
+from hxp_enterprise_llm.configuration.service.errors import here, status
 from hxp_enterprise_llm.schemas.configuration_service import (
     Applied,
     ChangeView,
     Plan,
     RevisionView,
+    UnusableRevision,
 )
 
 
 def revision_view(revision: Revision) -> RevisionView:
     """Return who applied a revision, when and why."""
     return RevisionView.model_validate(revision.as_data())
+
+
+def unusable_view(error: UnusableRevisionError) -> UnusableRevision:
+    """Return what is wrong with a revision."""
+    told = here(error)
+    return UnusableRevision(
+        number=error.number,
+        code=told.code,
+        status=status(told),
+        detail=told.message,
+        next_step=told.next_step,
+    )
 
 
 def change_views(changes: Iterable[Change]) -> tuple[ChangeView, ...]:
