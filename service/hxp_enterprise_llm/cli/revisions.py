@@ -114,7 +114,7 @@ def rollback(
     if lines:
         if not yes:
             _ask(path, revision)
-        with exclusive(path.stem, f"citadel config rollback {path.stem}"):
+        with _using(path), exclusive(path.stem, f"citadel config rollback {path.stem}"):
             left = _put_back(path, now, kept)
         print_warnings(
             [f"still differs, for a file that this one extends: {item}" for item in left]
@@ -150,7 +150,7 @@ def backup(
             next_step=f"citadel up {path.stem} keeps one.",
         )
     content = asyncio.run(store.backup())
-    with _writing(archive):
+    with _using(archive):
         write_atomic(archive.absolute(), content, mode=0o600)
     _said({"environment": path.stem, "revisions": head.number, "head": str(head)}, output)
 
@@ -201,8 +201,9 @@ def _opened(environment: str) -> tuple[Path, Revisions]:
     from hxp_enterprise_llm.orchestration.paths import environment_state
 
     path = locate(environment)
-    refuse_other_file(path.stem, path)
-    return path, local_revisions(environment_state(path.stem))
+    with _using(path):
+        refuse_other_file(path.stem, path)
+        return path, local_revisions(environment_state(path.stem))
 
 
 async def _document(path: Path, store: Revisions, word: str) -> dict[str, Any]:
@@ -253,7 +254,7 @@ def _put_back(path: Path, now: bytes, kept: Revision) -> list[Change]:
     # Through a link: the rename would put a file in its place.
     target = path.resolve()
     mode = target.stat().st_mode & 0o777 if now else 0o644
-    with _writing(path):
+    with _using(path):
         write_atomic(target, kept.source, mode=mode)
     try:
         loaded = load(str(path))
@@ -282,12 +283,13 @@ def _refuse_taken(archive: Path, *, replace: bool) -> None:
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def _using(path: Path) -> Iterator[None]:
+    """Tell of a file or folder that cannot be read or written, or of this one."""
     try:
         yield
     except OSError as error:
         raise RefusedError(
-            f"{path}: cannot be written: {error.strerror}",
+            f"{path if error.filename is None else error.filename}: {error.strerror}",
             next_step="Make its folder, make room, or mend the folder's permissions.",
         ) from None
 

@@ -313,7 +313,8 @@ def test_a_place_that_cannot_be_written_or_read_is_told(
 ) -> None:
     none = tmp_path / "none" / "demo.gz"
     error = applied.document("config", "backup", "demo", str(none), code=3)["error"]
-    assert error["message"].endswith("demo.gz: cannot be written: No such file or directory")
+    assert str(none.parent) in error["message"]
+    assert error["message"].endswith(": No such file or directory")
 
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
@@ -321,7 +322,13 @@ def test_a_place_that_cannot_be_written_or_read_is_told(
     with monkeypatch.context() as patch:
         patch.setattr("hxp_enterprise_llm.utilities.files.write_atomic", refuse)
         error = applied.document("config", "rollback", "demo", "1", "--yes", code=3)["error"]
-    assert error["message"].endswith("demo.yaml: cannot be written: Permission denied")
+    assert error["message"].endswith("demo.yaml: Permission denied")
+    with monkeypatch.context() as patch:
+        # The state folder: root may read every one.
+        patch.setattr("hxp_enterprise_llm.orchestration.ownership.refuse_other_file", refuse)
+        for words in (["history", "demo"], ["diff", "demo", "1"], ["rollback", "demo", "1"]):
+            error = applied.document("config", *words, code=3)["error"]
+            assert error["message"].endswith("demo.yaml: Permission denied")
     folder = records(applied)[0].parent
     folder.rename(folder.with_name("elsewhere"))
     folder.touch()
