@@ -91,7 +91,8 @@ async def _facts(
         sessions=own.session_policy,
         passwords=own.policy.passwords,
         key_sizes=tuple(len(key.value) for key in store.ring.entries()),
-        secrets_due=len(walk.due),
+        # Whose age cannot be shown counts as due: a changed entry must not look young.
+        secrets_due=len(walk.due) + len(walk.ahead) + len(walk.failed),
         files=(store.ring.file, store.file, log),
         audit_records=records,
         audit_fault=fault,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hxp_enterprise_llm.configuration.secrets.errors import SecretRefusedError, TamperedError
-from hxp_enterprise_llm.configuration.secrets.files import member
+from hxp_enterprise_llm.configuration.secrets.files import RESTORE, document_in, member
 from hxp_enterprise_llm.configuration.secrets.rules import RotationRule, read_rule
 
 FORMAT = 3
@@ -32,6 +32,7 @@ class Entry:
         made_at: When this value was set.
         rule: Who made it, and how it is renewed.
         format: The format of the file that it was read from.
+        pending: Envelope of the value that a hook has been given, until it is the secret's.
     """
 
     sealed: bytes
@@ -39,6 +40,11 @@ class Entry:
     made_at: datetime
     rule: RotationRule = field(default_factory=RotationRule)
     format: int = FORMAT
+    pending: bytes = b""
+
+    def bound_pending(self) -> bytes:
+        """Return what the envelope of a pending value binds: it follows this very value."""
+        return b"pending " + self.bound()
 
     def bound(self) -> bytes:
         """Return what the envelope binds: nobody can pass an old value off as a new one."""
@@ -56,7 +62,7 @@ def read_entries(file: Path) -> dict[str, Entry]:
         SecretRefusedError: It has a format of a later version.
     """
     try:
-        document = json.loads(file.read_bytes())
+        document = document_in(file.read_bytes())
     except ValueError:
         raise _broken(file, "is no JSON document") from None
     form = member(document, "format", int, file)
@@ -82,10 +88,11 @@ def document_of(entries: Mapping[str, Entry]) -> str:
         "cipher": CIPHER,
         "entries": {
             path: {
-                "envelope": base64.b64encode(entry.sealed).decode(),
+                "envelope": _text(entry.sealed),
                 "version": entry.version,
                 "made_at": entry.made_at.isoformat(),
                 "rotation": entry.rule.document(),
+                **({"pending": _text(entry.pending)} if entry.pending else {}),
             }
             for path, entry in sorted(entries.items())
         },
@@ -97,16 +104,23 @@ def _entry(file: Path, path: str, entry: Any, form: int) -> Entry:
     sealed = _bytes(file, path, member(entry, "envelope", str, file))
     version = member(entry, "version", int, file)
     try:
-        made_at = datetime.fromisoformat(member(entry, "made_at", str, file))
+        made_at: datetime | None = datetime.fromisoformat(member(entry, "made_at", str, file))
     except ValueError:
-        raise _broken(file, f"has a wrong time at {path}") from None
+        made_at = None
+    if made_at is None or made_at.tzinfo is None:
+        raise _broken(file, f"has a wrong time at {path}")
     if form == UNRULED:
         return Entry(sealed, version, made_at, format=UNRULED)
     try:
         rule = read_rule(member(entry, "rotation", dict, file))
     except ValueError:
         raise _broken(file, f"has a wrong rule of rotation at {path}") from None
-    return Entry(sealed, version, made_at, rule)
+    pending = _bytes(file, path, entry["pending"]) if "pending" in entry else b""
+    return Entry(sealed, version, made_at, rule, pending=pending)
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode()
 
 
 def _bytes(file: Path, path: str, text: Any) -> bytes:
@@ -117,6 +131,4 @@ def _bytes(file: Path, path: str, text: Any) -> bytes:
 
 
 def _broken(file: Path, why: str) -> TamperedError:
-    return TamperedError(
-        f"{file} {why}", next_step="Restore it from a backup: citadel secrets restore."
-    )
+    return TamperedError(f"{file} {why}", next_step=RESTORE)

@@ -29,6 +29,12 @@ class TamperedError(SecretError):
     code = "secrets.tampered"
 
 
+class SecretFileError(SecretError):
+    """The system does not let a file of secrets be read or written."""
+
+    code = "secrets.file"
+
+
 class WrongPassphraseError(SecretError):
     """A backup is whole as far as one can tell, and sealed under another passphrase."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -10,8 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hxp_enterprise_llm.configuration.secrets.errors import SecretRefusedError
+from hxp_enterprise_llm.configuration.secrets.errors import (
+    SecretFileError,
+    SecretRefusedError,
+    TamperedError,
+)
+from hxp_enterprise_llm.utilities.files import write_atomic
 
+RESTORE = "Restore it from a backup: citadel secrets restore ENVIRONMENT FILE --replace."
 Signature = tuple[int, int, int]
 UNSEEN: Signature = (-1, -1, -1)
 _TICK_NS = 50_000_000
@@ -44,6 +51,49 @@ def refuse_readable_by_others(path: Path) -> None:
         )
 
 
+def replace_whole(path: Path, text: str) -> None:
+    """Put a file of mode 0600 where another is, so that it outlives a loss of power.
+
+    A link stays a link: what it points to is replaced.
+    """
+    target = path.resolve()
+    write_atomic(target, text, mode=0o600)
+    # The new name is lost with the machine's power unless the folder is synced too.
+    handle = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def reporting(path: Path, verb: str) -> Iterator[None]:
+    """Say of a file that the system refuses which one it is and what to do.
+
+    Raises:
+        SecretFileError: It cannot be read or written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise SecretFileError(
+            f"{path} cannot be {verb}: {error.strerror}",
+            next_step="Mend the owner and mode of it and of its folder, or make room.",
+        ) from None
+
+
+def document_in(content: bytes) -> Any:
+    """Return a JSON document.
+
+    Raises:
+        ValueError: It is none.
+    """
+    try:
+        return json.loads(content)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold a lock that other processes and threads wait for.
@@ -63,12 +113,12 @@ def member(document: Any, name: str, kind: type, where: Path) -> Any:
     """Return a member of a JSON document.
 
     Raises:
-        SecretRefusedError: It is missing or of another type.
+        TamperedError: It is missing or of another type.
     """
     value = document.get(name) if isinstance(document, dict) else None
     if not isinstance(value, kind):
-        raise SecretRefusedError(
+        raise TamperedError(
             f"{where} has no valid {name!r}",
-            next_step="Restore it from a backup: citadel secrets restore.",
+            next_step=RESTORE,
         )
     return value

@@ -23,18 +23,22 @@ from hxp_enterprise_llm.configuration.secrets.errors import (
     UnknownKeyError,
 )
 from hxp_enterprise_llm.configuration.secrets.files import (
+    RESTORE,
     UNSEEN,
     Signature,
+    document_in,
     member,
     refuse_readable_by_others,
+    replace_whole,
+    reporting,
     settled,
     signature,
 )
-from hxp_enterprise_llm.utilities.files import write_atomic
 
 FORMAT = 2
 ROTATE_EVERY = timedelta(days=90)
-_RESTORE = "Restore it from a backup: citadel secrets restore."
+SKEW = timedelta(minutes=5)
+"""By how much two clocks may differ; a time that lies further ahead was written by a wrong one."""
 Clock = Callable[[], datetime]
 
 
@@ -120,7 +124,8 @@ class KeyRing:
         if key_id not in self._keys:
             raise UnknownKeyError(
                 f"{self.file} has no key {key_id}",
-                next_step="Restore the key ring and the sealed files from one backup.",
+                next_step="Put the key ring back that was with the sealed file, or the secrets: "
+                "citadel secrets restore ENVIRONMENT FILE --replace.",
             )
         return self._keys[key_id].value
 
@@ -130,9 +135,14 @@ class KeyRing:
         return tuple(self._keys.values())
 
     def due(self, every: timedelta) -> bool:
-        """Return whether the key that seals is older than it may get."""
+        """Return whether the key that seals is older than it may get, or of a wrong time."""
         keys = self.entries()
-        return bool(keys) and self._clock() - keys[-1].made_at >= every
+        age = self._clock() - keys[-1].made_at if keys else timedelta()
+        return bool(keys) and (age >= every or age < -SKEW)
+
+    def now(self) -> datetime:
+        """Return the time of the ring's clock."""
+        return self._clock()
 
     def add_key(self) -> str:
         """Put a new key that seals from now on into the ring, and return its id."""
@@ -140,6 +150,13 @@ class KeyRing:
         value = os.urandom(KEY_BYTES)
         key = Key(key_id_of(value), value, self._clock())
         self._write({**self._keys, key.key_id: key}, key.key_id)
+        return key.key_id
+
+    def start_anew(self) -> str:
+        """Put one new key in the place of a ring that cannot be read, and return its id."""
+        value = os.urandom(KEY_BYTES)
+        key = Key(key_id_of(value), value, self._clock())
+        self._write({key.key_id: key}, key.key_id)
         return key.key_id
 
     def retire(self, keep: Collection[str]) -> tuple[str, ...]:
@@ -152,6 +169,10 @@ class KeyRing:
         return gone
 
     def _load(self) -> None:
+        with reporting(self.file, "read"):
+            self._read_changed()
+
+    def _read_changed(self) -> None:
         seen = signature(self.file)
         if seen == self._seen:
             return
@@ -170,9 +191,9 @@ class KeyRing:
 
     def _read(self, content: bytes) -> tuple[dict[str, Key], str]:
         try:
-            document = json.loads(content)
+            document = document_in(content)
         except ValueError:
-            raise TamperedError(f"{self.file} is no key ring", next_step=_RESTORE) from None
+            raise TamperedError(f"{self.file} is no key ring", next_step=RESTORE) from None
         if member(document, "format", int, self.file) != FORMAT:
             raise SecretRefusedError(
                 f"{self.file} has format {document['format']}; this version reads {FORMAT}",
@@ -188,7 +209,7 @@ class KeyRing:
         entries = member(document, "keys", dict, self.file)
         keys = {name: self._key(name, entry) for name, entry in entries.items()}
         if current not in keys:
-            raise TamperedError(f"{self.file} lacks its current key", next_step=_RESTORE)
+            raise TamperedError(f"{self.file} lacks its current key", next_step=RESTORE)
         # The current one stands last, whatever the file's order is.
         keys[current] = keys.pop(current)
         return keys, current
@@ -202,7 +223,7 @@ class KeyRing:
         except ValueError:
             value, when = b"", self._clock()
         if len(value) != KEY_BYTES or key_id_of(value) != name or when.tzinfo is None:
-            raise TamperedError(f"{self.file}: key {name} was changed", next_step=_RESTORE)
+            raise TamperedError(f"{self.file}: key {name} was changed", next_step=RESTORE)
         return Key(name, value, when)
 
     def _write(self, keys: dict[str, Key], current: str) -> None:
@@ -218,5 +239,6 @@ class KeyRing:
                 for name, key in keys.items()
             },
         }
-        write_atomic(self.file, json.dumps(document, indent=1), mode=0o600)
+        with reporting(self.file, "written"):
+            replace_whole(self.file, json.dumps(document, indent=1))
         self._keys, self._current, self._seen = keys, current, UNSEEN

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from hxp_enterprise_llm.configuration.audit import AuditError, AuditEvent, AuditLog
 from hxp_enterprise_llm.configuration.secrets.access import Access, Verb, denied
-from hxp_enterprise_llm.configuration.secrets.backends.base import Backend, SecretInfo
+from hxp_enterprise_llm.configuration.secrets.backends.base import Backend, SecretInfo, Staging
 from hxp_enterprise_llm.configuration.secrets.backup import Contents, Saved, pack, unpack
 from hxp_enterprise_llm.configuration.secrets.cache import Cached, SecretCache
 from hxp_enterprise_llm.configuration.secrets.errors import (
@@ -28,6 +28,7 @@ from hxp_enterprise_llm.configuration.secrets.restore import (
     compare,
     put_back,
     refuse_foreign,
+    refuse_replacing,
 )
 from hxp_enterprise_llm.configuration.secrets.rotation import Ages, Due, age_of, aged, ages
 from hxp_enterprise_llm.configuration.secrets.rules import MadeBy, RotationRule
@@ -157,9 +158,12 @@ class SecretManager:
         backend, path = self._find(address)
         with self._changed(actor, Verb.ROTATE, backend, path):
             info = await backend.info(path)
-            made_by = MadeBy.GIVEN if value else info.rule.made_by
-            new = value or await self._renewed(actor, backend, info)
-            info = await backend.set(path, new, made_by=made_by)
+            if value is None and info.rule.hook:
+                info = await self._by_hook(actor, backend, info)
+            else:
+                made_by = MadeBy.GIVEN if value else info.rule.made_by
+                new = value or _random(backend, info)
+                info = await backend.set(path, new, made_by=made_by)
         self.metrics.rotations.inc()
         return info
 
@@ -196,25 +200,29 @@ class SecretManager:
         except CitadelError as error:
             return Ages(failed=((address, error.message),))
 
-    async def _renewed(self, actor: str, backend: Backend, info: SecretInfo) -> Secret:
-        fresh = Secret(new_value(info.path))
-        if info.rule.hook:
-            if self._hook is None:
+    async def _by_hook(self, actor: str, backend: Backend, info: SecretInfo) -> SecretInfo:
+        resource, hook = f"{backend.scheme}:{info.path}", self._hook
+        if hook is None:
+            raise SecretRefusedError(
+                f"secret {resource} is renewed by a hook",
+                next_step="Rotate it where its hook is: citadel secrets rotate.",
+            )
+
+        def work(rule: RotationRule, offered: Secret) -> Secret:
+            if rule.hook != info.rule.hook:
                 raise SecretRefusedError(
-                    f"secret {backend.scheme}:{info.path} is renewed by a hook",
-                    next_step="Rotate it where its hook is: citadel secrets rotate.",
+                    f"the rule of secret {resource} was changed meanwhile",
+                    next_step="Look at it and rotate again: citadel secrets rule.",
                 )
             # A hook changes something outside: what cannot be recorded does not begin.
-            self._record(actor, Verb.ROTATE, f"{backend.scheme}:{info.path}", "begun", "hook")
-            return await asyncio.to_thread(self._hook, info.rule.hook, info.path, fresh)
-        if info.rule.made_by is MadeBy.GIVEN:
-            raise SecretRefusedError(
-                f"secret {backend.scheme}:{info.path} was given by somebody: a random value would "
-                "not fit what it opens",
-                next_step="Give the new one: citadel secrets set; or say who makes it: citadel "
-                "secrets rule … --hook PROGRAM or --generated.",
-            )
-        return fresh
+            self._record(actor, Verb.ROTATE, resource, "begun", "hook")
+            return hook(rule.hook, info.path, offered)
+
+        fresh = Secret(new_value(info.path))
+        if isinstance(backend, Staging):
+            return await backend.renew(info.path, fresh, work)
+        new = await asyncio.to_thread(work, info.rule, fresh)
+        return await backend.set(info.path, new, made_by=info.rule.made_by)
 
     async def backup(self, passphrase: Secret, *, actor: str) -> bytes:
         """Return a backup of all secrets of the default backend, sealed with a passphrase."""
@@ -243,7 +251,8 @@ class SecretManager:
             data: The backup.
             passphrase: What it was sealed with.
             actor: Who asks.
-            replace: Also put back what has another value now.
+            replace: Also put back what has another value now, or cannot be read any more; the
+                damaged files are kept aside.
             foreign: Also take a backup of another environment.
             dry_run: Check everything and write nothing.
 
@@ -251,23 +260,21 @@ class SecretManager:
             WrongPassphraseError: The passphrase is another one.
             TamperedError: The backup was changed.
             SecretRefusedError: It is another environment's, and `foreign` is not set; or secrets
-                have other values now, and `replace` is not set.
+                have other values now or cannot be read, and `replace` is not set.
         """
         backend = self._backends[self._default]
         with self._recorded(actor, Verb.BACKUP, backend, "restore"):
             made = await asyncio.to_thread(unpack, data, passphrase)
             refuse_foreign(made, self._environment, allowed=foreign)
             found = await compare(backend, made)
-            if found.other and not (replace or dry_run):
-                raise SecretRefusedError(
-                    f"secrets have other values now: {', '.join(found.other)}",
-                    next_step="Restore over them with --replace, or rename them first.",
-                )
-            for item in () if dry_run else found.differing(made):
+            if not (replace or dry_run):
+                refuse_replacing(found)
+            if not dry_run:
                 try:
-                    await put_back(backend, item)
+                    found = await put_back(backend, made, found)
                 finally:
-                    self._forget(backend, item.path)
+                    for item in made.secrets:
+                        self._forget(backend, item.path)
         return found
 
     async def check(self) -> dict[str, str]:
@@ -366,3 +373,19 @@ def _word(error: BaseException) -> str:
     if isinstance(error, AccessDeniedError):
         return "denied"
     return "missing" if isinstance(error, SecretNotFoundError) else "failed"
+
+
+def _random(backend: Backend, info: SecretInfo) -> Secret:
+    """Return a random value for a secret.
+
+    Raises:
+        SecretRefusedError: Somebody gave the one that it has.
+    """
+    if info.rule.made_by is MadeBy.GIVEN:
+        raise SecretRefusedError(
+            f"secret {backend.scheme}:{info.path} was given by somebody: a random value would "
+            "not fit what it opens",
+            next_step="Give the new one: citadel secrets set; or say who makes it: citadel "
+            "secrets rule … --hook PROGRAM or --generated.",
+        )
+    return Secret(new_value(info.path))

@@ -41,7 +41,8 @@ class AgeSeries:
         )
         self._unknown = gauge(
             "citadel_secrets_unknown_age",
-            "Secrets whose age nobody knows: the backend does not say, or cannot be asked.",
+            "Secrets whose age nobody knows: the backend does not say, cannot be asked, or a clock "
+            "was wrong.",
         )
         self._looked_at = gauge(
             "citadel_secrets_looked_at_timestamp_seconds", "When the ages were last looked at."
@@ -51,7 +52,7 @@ class AgeSeries:
         """Show what a look at the ages found."""
         self._due.set(len(found.due))
         self._oldest.set(found.oldest.total_seconds())
-        self._unknown.set(len(found.unknown) + len(found.failed))
+        self._unknown.set(len(found.unknown) + len(found.ahead) + len(found.failed))
         self._looked_at.set(now.timestamp())
 
 

@@ -59,6 +59,8 @@ def rekey(
         }
 
     if dry_run:
+        for store in stores().values():
+            store.refuse_changed()
         counts = {name: len(store.paths()) for name, store in stores().items()}
         return Rekeyed("", counts, tuple(key.key_id for key in ring.entries()))
     with locked(state / "secrets.lock"):
@@ -67,6 +69,8 @@ def rekey(
         # A lost ring is not replaced by a new one: what it sealed would stay closed.
         for store in found.values():
             store.refuse_lost_ring()
+            # A new key vouches for nothing that the old one does not.
+            store.refuse_changed()
         added = ring.add_key()
     counts = {}
     for name, store in found.items():

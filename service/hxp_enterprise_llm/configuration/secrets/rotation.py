@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from hxp_enterprise_llm.configuration.secrets.backends.base import Backend, Keyed, SecretInfo
+from hxp_enterprise_llm.configuration.secrets.keyring import SKEW
 from hxp_enterprise_llm.configuration.secrets.rules import RotationRule
 from hxp_enterprise_llm.core.exceptions import CitadelError
 
@@ -49,12 +50,14 @@ class Ages:
         oldest: Age of the oldest one, due or not.
         unknown: Addresses whose backend does not say how old they are.
         failed: Addresses that could not be looked at, with the reason.
+        ahead: Addresses whose time lies in the future, so a clock was wrong: their age is unknown.
     """
 
     due: tuple[Due, ...] = ()
     oldest: timedelta = timedelta()
     unknown: tuple[str, ...] = ()
     failed: tuple[tuple[str, str], ...] = ()
+    ahead: tuple[str, ...] = ()
 
     def __add__(self, other: Ages) -> Ages:
         due = sorted((*self.due, *other.due), key=lambda item: (-item.over, item.path))
@@ -63,6 +66,7 @@ class Ages:
             max(self.oldest, other.oldest),
             (*self.unknown, *other.unknown),
             (*self.failed, *other.failed),
+            (*self.ahead, *other.ahead),
         )
 
 
@@ -91,7 +95,11 @@ def age_of(
         return Ages(failed=((address, info.rule.problem),))
     if info.made_at is None:
         return Ages(unknown=(address,))
-    # A clock that was set back makes no secret younger than new.
+    if info.made_at - now > SKEW:
+        if kind is Kind.KEY:
+            # A new key costs nothing, and ends the doubt.
+            return Ages((Due(address, timedelta(), timedelta(), info.rule, kind),))
+        return Ages(ahead=(address,))
     age = max(now - info.made_at, timedelta())
     over = age - info.rule.every(every)
     due = (Due(address, age, over, info.rule, kind),) if over >= timedelta() else ()

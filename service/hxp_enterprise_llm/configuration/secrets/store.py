@@ -6,13 +6,16 @@ environments of a checkout share, because they share the ring.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hxp_enterprise_llm.configuration.secrets import envelope
+from hxp_enterprise_llm.configuration.secrets.damage import Damage, damage_of, keep_aside
 from hxp_enterprise_llm.configuration.secrets.entries import (
     FORMAT,
     RAW,
@@ -22,7 +25,6 @@ from hxp_enterprise_llm.configuration.secrets.entries import (
     read_entries,
 )
 from hxp_enterprise_llm.configuration.secrets.errors import (
-    SecretError,
     SecretNotFoundError,
     SecretRefusedError,
     TamperedError,
@@ -32,6 +34,8 @@ from hxp_enterprise_llm.configuration.secrets.files import (
     UNSEEN,
     Signature,
     locked,
+    replace_whole,
+    reporting,
     settled,
     signature,
 )
@@ -39,7 +43,9 @@ from hxp_enterprise_llm.configuration.secrets.keyring import ROTATE_EVERY, Clock
 from hxp_enterprise_llm.configuration.secrets.rules import MadeBy, RotationRule
 from hxp_enterprise_llm.configuration.secrets.secret import Secret
 from hxp_enterprise_llm.configuration.secrets.values import looks_generated
-from hxp_enterprise_llm.utilities.files import write_atomic
+
+if TYPE_CHECKING:
+    from hxp_enterprise_llm.configuration.secrets.backup import Saved
 
 _OLD_NONCE_BYTES = 12
 
@@ -95,20 +101,19 @@ class SealedStore:
             return self.ring.entries()[0].key_id if self.ring.entries() else ""
         return envelope.key_id_of(entry.sealed, path)
 
-    def rule(self, path: str) -> RotationRule:
-        """Return how a secret is renewed; older formats do not say, so its value's form counts.
+    def checked(self, path: str) -> Entry:
+        """Return a secret as it lies in the file, once its envelope vouches for all beside it.
+
+        Older formats say nothing of a rule: their value's form does.
 
         Raises:
             SecretNotFoundError: There is none.
+            TamperedError: Its rule, time, version or content was changed.
+            UnknownKeyError: The ring lacks its key.
         """
+        value = self.get(path).reveal()
         entry = self.entry(path)
-        if entry.format == FORMAT:
-            return entry.rule
-        try:
-            return _derived(path, self._open(path, entry))
-        except SecretError:
-            # Without the ring, or changed: reading it says so.
-            return entry.rule
+        return entry if entry.format == FORMAT else replace(entry, rule=_derived(path, value))
 
     def get(self, path: str) -> Secret:
         """Return a value.
@@ -134,8 +139,34 @@ class SealedStore:
         made_by: MadeBy = MadeBy.GIVEN,
     ) -> Entry:
         """Put a value at a path, as its next version, and return what lies there now."""
-        with self._writing() as entries:
+        before = self._load().get(path)
+        hooked = before is not None and bool(before.rule.hook)
+        renewing: AbstractContextManager[None] = self._renewing(path) if hooked else nullcontext()
+        with renewing, self._writing() as entries:
             return self._put(entries, path, value, made_at, made_by)
+
+    def renew(
+        self, path: str, fresh: Secret, work: Callable[[RotationRule, Secret], Secret]
+    ) -> None:
+        """Give a secret the value that some work outside made of a fresh one.
+
+        The fresh value is sealed beside the old one before the work begins, so it is not lost
+        however the work ends; the next renewal offers it again. One renewal of a secret runs at a
+        time, and `set` waits for it.
+
+        Args:
+            path: The secret.
+            fresh: A new value.
+            work: Takes the rule and the value to bring in; returns the value that counts.
+
+        Raises:
+            SecretError: It cannot be written: then the work has not begun. Or the work failed.
+        """
+        with self._renewing(path):
+            rule, offered = self._offer(path, fresh)
+            new = work(rule, offered)
+            with self._writing() as entries:
+                self._put(entries, path, new, None, rule.made_by)
 
     def set_rule(self, path: str, rule: RotationRule) -> Entry:
         """Change how a secret is renewed, and return what lies there now; its value stays.
@@ -145,7 +176,11 @@ class SealedStore:
         """
         self.entry(path)
         with self._writing() as entries:
-            entries[path] = self._sealed(path, self._open(path, entries[path]), entries[path], rule)
+            before = entries[path]
+            pending = self._open_pending(path, before)
+            entries[path] = self._sealed(path, self._open(path, before), before, rule)
+            if pending:
+                entries[path] = self._with_pending(path, entries[path], pending)
             return entries[path]
 
     def update(self, values: Mapping[str, Secret]) -> None:
@@ -195,13 +230,118 @@ class SealedStore:
 
     def used_keys(self) -> frozenset[str]:
         """Return the ids of all keys that the file needs."""
-        return frozenset(self.key_id(path) for path in self._load())
+        pending = {
+            envelope.key_id_of(entry.pending, path)
+            for path, entry in self._load().items()
+            if entry.pending
+        }
+        return frozenset(self.key_id(path) for path in self._load()) | pending
+
+    def refuse_changed(self) -> None:
+        """Refuse a file with a secret that does not open.
+
+        Raises:
+            TamperedError: One was changed.
+            UnknownKeyError: The ring lacks the key of one.
+        """
+        for path, entry in self._load().items():
+            self._open(path, entry)
+            self._open_pending(path, entry)
+
+    def damage(self) -> Damage:
+        """Return what does not open any more."""
+        files: list[tuple[Path, str]] = []
+        entries: Mapping[str, Entry] = {}
+        try:
+            entries = self._load()
+        except TamperedError as error:
+            files.append((self.file, error.message))
+        try:
+            if not self.ring.entries() and entries:
+                files.append((self.ring.file, f"{self.ring.file} is missing"))
+        except TamperedError as error:
+            files.append((self.ring.file, error.message))
+        secrets = [(path, self._closed(path, entry)) for path, entry in sorted(entries.items())]
+        return damage_of(self.file, files, [(path, why) for path, why in secrets if why])
+
+    def put_back(self, saved: Iterable[Saved]) -> tuple[Path, ...]:
+        """Put secrets of a backup back in one write, with their times and rules.
+
+        What does not open is left out; the files that held it are kept aside before.
+
+        Returns:
+            The files that were kept aside.
+        """
+        with self.locked():
+            damage = self.damage()
+            with reporting(self.file.parent, "written"):
+                kept = keep_aside(damage, f"{self._clock():%Y%m%dT%H%M%S.%f}")
+            broken = {file for file, _ in damage.files}
+            if self.ring.file in broken:
+                self.ring.start_anew()
+            here = {} if self.file in broken else self._load()
+            entries = {
+                path: self._rewrapped(path, entry)
+                for path, entry in here.items()
+                if path not in damage.closed
+            }
+            for item in saved:
+                before = entries.get(item.path)
+                version = before.version + 1 if before else 1
+                draft = Entry(b"", version, item.made_at or self._clock())
+                entries[item.path] = self._sealed(item.path, item.value.reveal(), draft, item.rule)
+            self._write(entries)
+        return kept
 
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the lock that all writers of the folder take; no write of this store inside."""
-        with locked(self._lock_file):
+        with self._holding(self._lock_file):
             yield
+
+    @contextmanager
+    def _renewing(self, path: str) -> Iterator[None]:
+        """Hold the lock of one secret: a hook runs long, and may itself write other secrets."""
+        name = hashlib.sha256(path.encode()).hexdigest()[:16]
+        with self._holding(self.file.with_name(f".renewing-{name}.lock")):
+            yield
+
+    @contextmanager
+    def _holding(self, file: Path) -> Iterator[None]:
+        with ExitStack() as stack:
+            with reporting(file, "locked"):
+                stack.enter_context(locked(file))
+            yield
+
+    def _offer(self, path: str, fresh: Secret) -> tuple[RotationRule, Secret]:
+        """Seal a value beside that of now, unless one lies there, and return it with the rule."""
+        self.entry(path)
+        with self._writing() as entries:
+            before = entries[path]
+            self._open(path, before)
+            pending = self._open_pending(path, before) or fresh.reveal()
+            entries[path] = self._with_pending(path, before, pending)
+        return before.rule, Secret(pending)
+
+    def _with_pending(self, path: str, entry: Entry, value: str) -> Entry:
+        bound = entry.bound_pending()
+        sealed = envelope.seal(self.ring, path, value.encode(), bound, environment=self.environment)
+        return replace(entry, pending=sealed)
+
+    def _open_pending(self, path: str, entry: Entry) -> str:
+        """Return the value that a hook was given, and whose renewal did not end; "" for none."""
+        if not entry.pending:
+            return ""
+        return self._unsealed(path, entry.pending, entry.bound_pending())
+
+    def _closed(self, path: str, entry: Entry) -> str:
+        """Return why a secret does not open; "" when it does."""
+        try:
+            self._open(path, entry)
+            self._open_pending(path, entry)
+        except (TamperedError, UnknownKeyError) as error:
+            return error.message
+        return ""
 
     def _put(
         self,
@@ -216,6 +356,14 @@ class SealedStore:
                 f"secret {path or 'without a name'} is empty", next_step="Give it a value."
             )
         before = entries.get(path)
+        if before:
+            # Nothing of what stands beside the old envelope counts before that has opened.
+            self._open(path, before)
+        elif not path.isprintable():
+            raise SecretRefusedError(
+                f"the name {path!a} has a character that cannot be shown",
+                next_step="Take letters, digits and . _ - / for names.",
+            )
         rule = replace(before.rule if before else RotationRule(), made_by=made_by)
         draft = Entry(b"", before.version + 1 if before else 1, made_at or self._clock())
         entries[path] = self._sealed(path, value.reveal(), draft, rule)
@@ -235,6 +383,8 @@ class SealedStore:
         with self.locked():
             self.refuse_lost_ring()
             if self.ring.due(self._rotate_every):
+                # A new key vouches for nothing that the old one does not.
+                self.refuse_changed()
                 self.ring.add_key()
             entries = {path: self._rewrapped(path, entry) for path, entry in self._load().items()}
             yield entries
@@ -249,29 +399,57 @@ class SealedStore:
         if self._load() and not self.ring.entries():
             raise UnknownKeyError(
                 f"{self.ring.file} is missing, and {self.file} is sealed with its keys",
-                next_step="Restore the key ring from a backup, or move the sealed file away.",
+                next_step="Put the key ring back, or the secrets: citadel secrets restore "
+                "ENVIRONMENT FILE --replace.",
             )
 
     def _rewrapped(self, path: str, entry: Entry) -> Entry:
-        if entry.format == FORMAT:
-            sealed = envelope.rewrap(self.ring, path, entry.sealed, environment=self.environment)
-            return replace(entry, sealed=sealed)
+        """Return an entry of today's form; what has it is written as it is, changed or not."""
+        if entry.format == FORMAT and {*self._key_ids(path, entry)} == {self.ring.current()[0]}:
+            return entry
         value = self._open(path, entry)
-        return self._sealed(path, value, entry, _derived(path, value))
+        if entry.format != FORMAT:
+            return self._sealed(path, value, entry, _derived(path, value))
+        self._open_pending(path, entry)
+        return replace(
+            entry,
+            sealed=self._rewrap(path, entry.sealed),
+            pending=entry.pending and self._rewrap(path, entry.pending),
+        )
+
+    def _rewrap(self, path: str, sealed: bytes) -> bytes:
+        return envelope.rewrap(self.ring, path, sealed, environment=self.environment)
+
+    def _key_ids(self, path: str, entry: Entry) -> Iterator[str]:
+        for sealed in filter(None, (entry.sealed, entry.pending)):
+            yield envelope.key_id_of(sealed, path)
 
     def _open(self, path: str, entry: Entry) -> str:
-        try:
+        with self._naming(path):
             if entry.format == RAW:
                 return self._open_old(path, entry.sealed).decode()
             self._refuse_other_version(path, entry)
+        return self._unsealed(path, entry.sealed, entry.bound())
+
+    def _unsealed(self, path: str, sealed: bytes, bound: bytes) -> str:
+        with self._naming(path):
             return envelope.unseal(
-                self.ring, path, entry.sealed, entry.bound(), environment=self.environment
+                self.ring, path, sealed, bound, environment=self.environment
             ).decode()
-        except TamperedError as error:
+
+    @contextmanager
+    def _naming(self, path: str) -> Iterator[None]:
+        """Say of a secret that does not open which file it lies in, and what to do."""
+        # A ring that cannot be read says so itself.
+        self.ring.entries()
+        try:
+            yield
+        except (TamperedError, UnicodeDecodeError):
             raise TamperedError(
                 f"{self.file}: secret {path} was changed or belongs to another environment, or "
                 f"{self.ring.file} is another key ring",
-                next_step=error.next_step,
+                next_step="Keep the file, then: citadel secrets restore ENVIRONMENT FILE "
+                "--replace. Without a backup take its entry out of the file, and set it.",
             ) from None
 
     def _refuse_other_version(self, path: str, entry: Entry) -> None:
@@ -300,15 +478,17 @@ class SealedStore:
         )
 
     def _load(self) -> dict[str, Entry]:
-        seen = signature(self.file)
-        if seen is None:
-            self._entries, self._seen = {}, None
-        elif seen != self._seen:
-            self._entries, self._seen = read_entries(self.file), settled(seen)
+        with reporting(self.file, "read"):
+            seen = signature(self.file)
+            if seen is None:
+                self._entries, self._seen = {}, None
+            elif seen != self._seen:
+                self._entries, self._seen = read_entries(self.file), settled(seen)
         return self._entries
 
     def _write(self, entries: dict[str, Entry]) -> None:
-        write_atomic(self.file, document_of(entries), mode=0o600)
+        with reporting(self.file, "written"):
+            replace_whole(self.file, document_of(entries))
         self._entries, self._seen = entries, UNSEEN
 
 

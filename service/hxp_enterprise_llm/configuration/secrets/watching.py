@@ -34,7 +34,7 @@ class AgeWatch:
         policy: SecretPolicy | None = None,
         clock: Clock = utc_now,
     ) -> None:
-        self._backend = SealedFile(SealedStore(folder, clock=clock))
+        self._backend = SealedFile(SealedStore(folder, clock=clock), opens=False)
         self._series = AgeSeries(registry)
         self._policy, self._clock = policy or SecretPolicy(), clock
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.configuration.secrets.conftest import FORMATS, NOON, PASSPHRASE, Make, Now, outcomes
 
+from hxp_enterprise_llm.configuration.secrets.backends.memory import Memory
 from hxp_enterprise_llm.configuration.secrets.backends.sealed import SealedFile
 from hxp_enterprise_llm.configuration.secrets.backup import Contents, Saved, pack, unpack
 from hxp_enterprise_llm.configuration.secrets.errors import (
@@ -37,7 +38,7 @@ async def test_a_backup_restores_values_and_their_ages(
     now.time += timedelta(days=10)
     looked = await manager.restore(data, PASSPHRASE, actor="ann", dry_run=True)
     assert (looked.made_at, looked.new, looked.other) == (NOON, ("a",), ("b",))
-    with pytest.raises(SecretRefusedError, match="have other values now: b"):
+    with pytest.raises(SecretRefusedError, match="have other values or rules now: b"):
         await manager.restore(data, PASSPHRASE, actor="ann")
     with pytest.raises(SecretNotFoundError):
         await manager.get("a", actor="ann")
@@ -161,6 +162,24 @@ async def test_a_backup_brings_rules_of_rotation_back(make: Make, sealed: Sealed
     await manager.restore(BACKUP, PASSPHRASE, actor="ann")
     assert (await manager.info("a", actor="ann")).rule == RULE
     assert (await manager.info("a", actor="ann")).version == 1
+
+
+@pytest.mark.feature("CX-05")
+async def test_a_rule_that_came_later_goes_with_the_restore(make: Make, sealed: SealedFile) -> None:
+    for backend in (Memory(), sealed):
+        manager = make(backend)
+        await manager.set("a", Secret("1"), actor="ann")
+        data = await manager.backup(PASSPHRASE, actor="ann")
+        later = RotationRule(MadeBy.GENERATED, 7, "/bin/hook")
+        await manager.set_rule("a", later, actor="ann")
+        # The value is the same: the rule alone is another one.
+        with pytest.raises(SecretRefusedError, match="other values or rules now: a"):
+            await manager.restore(data, PASSPHRASE, actor="ann")
+        await manager.set("a", Secret("2"), actor="ann")
+        await manager.restore(data, PASSPHRASE, actor="ann", replace=True)
+        info = await manager.info("a", actor="ann")
+        assert info.rule == RotationRule(MadeBy.GIVEN)
+        assert (await manager.get("a", actor="ann")).reveal() == "1"
 
 
 @pytest.mark.feature("CX-05")

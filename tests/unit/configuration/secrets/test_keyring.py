@@ -103,7 +103,7 @@ def test_another_process_sees_a_new_key_at_once(file: Path) -> None:
         ({"format": 3}, SecretRefusedError, "has format 3"),
         ({"guard": "transit"}, SecretRefusedError, "sealed by transit, not by file"),
         ({"current": "kother"}, TamperedError, "lacks its current key"),
-        ({"keys": []}, SecretRefusedError, "no valid 'keys'"),
+        ({"keys": []}, TamperedError, "no valid 'keys'"),
     ],
 )
 def test_a_ring_that_is_not_understood_is_refused(

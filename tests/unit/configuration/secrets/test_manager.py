@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -40,6 +42,24 @@ from hxp_enterprise_llm.testing.matchers import metric
 def spoil(log: Path) -> None:
     log.unlink()
     log.mkdir()
+
+
+@pytest.mark.feature("CX-01")
+def test_the_manager_is_named_by_the_package_and_loaded_when_it_is_asked_for() -> None:
+    from hxp_enterprise_llm.configuration import secrets
+
+    assert secrets.SecretManager is SecretManager
+    assert "SecretManager" in secrets.__all__
+    with pytest.raises(AttributeError, match="no attribute 'Other'"):
+        secrets.Other  # noqa: B018
+    code = (
+        "import sys; from hxp_enterprise_llm.configuration.secrets import Secret; "
+        "module = 'hxp_enterprise_llm.configuration.secrets.manager'; "
+        "assert module not in sys.modules; "
+        "from hxp_enterprise_llm.configuration.secrets import SecretManager; "
+        "assert SecretManager.__module__ == module"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.feature("CX-01")

@@ -86,11 +86,31 @@ async def test_secrets_are_due_after_90_days_and_a_rotation_ends_that(make: Make
     assert metric(manager.metrics.registry, "citadel_secret_rotations_total") == 1
 
 
-async def test_a_clock_that_was_set_back_makes_nothing_due(make: Make, now: Now) -> None:
+@pytest.mark.feature("CX-03")
+async def test_a_time_in_the_future_gives_no_age_and_is_told(
+    make: Make, sealed: SealedFile, now: Now
+) -> None:
+    manager = make(sealed)
+    now.time += timedelta(days=3650)
+    await manager.set("a", Secret("1"), actor="ann")
+    now.time = NOON
+    found = await manager.look()
+    assert found.ahead == ("generated:a",)
+    # Of the key it is enough to make a new one.
+    assert [item.kind for item in found.due] == [Kind.KEY]
+    assert metric(manager.metrics.registry, "citadel_secrets_unknown_age") == 1
+    await manager.set("a", Secret("2"), actor="ann")
+    found = await manager.look()
+    assert (found.ahead, found.due) == ((), ())
+    assert sealed.store.ring.entries()[-1].made_at == NOON
+
+
+async def test_clocks_that_differ_by_little_make_nothing_due(make: Make, now: Now) -> None:
     manager = make()
     await manager.set("a", Secret("1"), actor="ann")
-    now.time -= timedelta(days=400)
-    assert await manager.due() == ()
+    now.time -= timedelta(minutes=5)
+    found = await manager.look()
+    assert (found.due, found.ahead, found.unknown) == ((), (), ())
 
 
 async def test_the_most_overdue_comes_first(make: Make, now: Now) -> None:

@@ -17,6 +17,7 @@ from tests.unit.configuration.secrets.conftest import FORMATS
 
 from hxp_enterprise_llm.configuration.secrets.errors import (
     SecretError,
+    SecretFileError,
     SecretNotFoundError,
     SecretRefusedError,
     TamperedError,
@@ -24,6 +25,7 @@ from hxp_enterprise_llm.configuration.secrets.errors import (
 )
 from hxp_enterprise_llm.configuration.secrets.keyring import KeyRing
 from hxp_enterprise_llm.configuration.secrets.rekey import rekey
+from hxp_enterprise_llm.configuration.secrets.rules import RotationRule
 from hxp_enterprise_llm.configuration.secrets.secret import Secret
 from hxp_enterprise_llm.configuration.secrets.store import SealedStore
 
@@ -110,8 +112,17 @@ def test_what_the_due_list_reads_cannot_be_changed_beside_the_envelope(
     document = json.loads(store.file.read_text())
     document["entries"]["a"][part] = value
     store.file.write_text(json.dumps(document))
-    with pytest.raises(TamperedError, match="secret a was changed"):
-        store.get("a")
+    for use in (
+        lambda: store.get("a"),
+        lambda: store.checked("a"),
+        lambda: store.set("a", Secret("2")),
+        lambda: store.set_rule("a", RotationRule()),
+        lambda: store.renew("a", Secret("2"), lambda _rule, new: new),
+        lambda: rekey(folder.parent),
+    ):
+        with pytest.raises(TamperedError, match="secret a was changed"):
+            use()
+    assert json.loads(store.file.read_text()) == document
 
 
 def test_an_old_value_put_back_under_a_new_version_is_refused(folder: Path) -> None:
@@ -200,6 +211,69 @@ def test_a_key_of_90_days_is_replaced_by_the_next_write(folder: Path) -> None:
     assert [store.get(path).reveal() for path in "abc"] == ["1", "2", "3"]
     # Another environment may still need the first key: it goes with `citadel secrets rekey`.
     assert [key.key_id for key in store.ring.entries()] == [first, second]
+
+
+def test_a_write_outlives_a_loss_of_power(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[str] = []
+    sync, move = os.fsync, os.replace
+
+    def synced(handle: int) -> None:
+        path = Path(f"/proc/self/fd/{handle}").resolve()
+        steps.append(f"sync {path.name}" if path.is_dir() else "sync a file")
+        sync(handle)
+
+    def replaced(source: Path, target: Path) -> None:
+        steps.append(f"name {Path(target).name}")
+        move(source, target)
+
+    monkeypatch.setattr("os.fsync", synced)
+    monkeypatch.setattr("os.replace", replaced)
+    SealedStore(folder).set("a", Secret("1"))
+    ring = ["sync a file", "name secrets.key", f"sync {folder.parent.name}"]
+    assert steps == [*ring, "sync a file", "name secrets.json", f"sync {folder.name}"]
+
+
+def test_a_sealed_file_and_a_ring_that_are_links_stay_links(folder: Path, tmp_path: Path) -> None:
+    SealedStore(folder).set("a", Secret("1"))
+    kept = tmp_path / "far/away"
+    kept.mkdir(parents=True)
+    for file in (folder / "secrets.json", tmp_path / "secrets.key"):
+        file.rename(kept / file.name)
+        file.symlink_to(kept / file.name)
+    store = SealedStore(folder)
+    store.set("a", Secret("2"))
+    rekey(tmp_path)
+    assert store.file.is_symlink()
+    assert store.ring.file.is_symlink()
+    assert '"version": 2' in (kept / "secrets.json").read_text()
+    assert SealedStore(folder).get("a").reveal() == "2"
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\rb", "a\x1b[2Jb", "a\u2028b", "\udcff", "a\tb"])
+def test_a_name_that_would_break_a_line_is_refused(folder: Path, name: str) -> None:
+    with pytest.raises(SecretRefusedError, match="cannot be shown"):
+        SealedStore(folder).set(name, Secret("1"))
+    assert not (folder / "secrets.json").exists()
+
+
+def test_what_the_system_refuses_is_told_with_the_file_and_the_cure(folder: Path) -> None:
+    store = SealedStore(folder)
+    store.set("a", Secret("1"))
+    for file, verb in (
+        (store.ring.file, "read"),
+        (store.file, "read"),
+        (folder.parent / "secrets.lock", "locked"),
+    ):
+        content = file.read_bytes()
+        file.unlink()
+        file.mkdir(mode=0o700)
+        fresh = SealedStore(folder)
+        with pytest.raises(SecretFileError, match=f"{file} cannot be {verb}: Is a dir") as caught:
+            fresh.set("b", Secret("2"))
+        assert "owner and mode" in caught.value.next_step
+        file.rmdir()
+        file.write_bytes(content)
+        file.chmod(0o600)
 
 
 def test_a_removed_secret_is_gone_and_an_unknown_one_is_named(folder: Path) -> None:

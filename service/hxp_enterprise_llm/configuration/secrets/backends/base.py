@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol, runtime_checkable
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from hxp_enterprise_llm.configuration.secrets.errors import (
     SecretNotFoundError,
@@ -14,6 +15,10 @@ from hxp_enterprise_llm.configuration.secrets.errors import (
 )
 from hxp_enterprise_llm.configuration.secrets.rules import MadeBy, RotationRule
 from hxp_enterprise_llm.configuration.secrets.secret import Secret
+
+if TYPE_CHECKING:
+    from hxp_enterprise_llm.configuration.secrets.backup import Saved
+    from hxp_enterprise_llm.configuration.secrets.damage import Damage
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,7 @@ class SecretInfo:
         made_at: When this value was set; None where the backend does not say.
         key_id: What it is sealed with; empty where that is the backend's own matter.
         rule: Who made its value, and how it is renewed.
+        pending: Whether a hook was given a new value, and its renewal did not end.
     """
 
     path: str
@@ -33,6 +39,11 @@ class SecretInfo:
     made_at: datetime | None = None
     key_id: str = ""
     rule: RotationRule = field(default_factory=RotationRule)
+    pending: bool = False
+
+
+Work = Callable[[RotationRule, Secret], Secret]
+"""Brings a value in outside; takes the rule and the value, returns the one that counts."""
 
 
 class Backend(Protocol):
@@ -83,6 +94,25 @@ class Keyed(Protocol):
 
     def keys(self) -> tuple[SecretInfo, ...]:
         """Return the keys that seal; the path names file and id."""
+
+
+@runtime_checkable
+class Staging(Protocol):
+    """A backend that keeps a new value before anybody else gets it."""
+
+    async def renew(self, path: str, fresh: Secret, work: Work) -> SecretInfo:
+        """Keep a fresh value, do the work, and make what that returns the value."""
+
+
+@runtime_checkable
+class Mendable(Protocol):
+    """A backend whose files can be damaged, and put back from a backup."""
+
+    def damage(self) -> Damage:
+        """Return what does not open any more."""
+
+    async def put_back(self, saved: Iterable[Saved]) -> tuple[Path, ...]:
+        """Write secrets of a backup, all at once; return what was kept aside of damaged files."""
 
 
 class ReadOnly:
