@@ -71,13 +71,14 @@ def describe(error: BaseException, arguments: Sequence[str]) -> Failure:
         error: What ended the command.
         arguments: The words after `citadel`.
     """
-    command = shlex.join(("citadel", *arguments))
+    command = shlex.join(("citadel", *_shown(error, arguments)))
     where = ", ".join(getattr(error, "__notes__", ())) or command
     if isinstance(error, CitadelError):
         return _expected(error, where)
     if isinstance(error, TyperException):
         step = "See: citadel --help"
-        return Failure("cli.usage", error.format_message(), command, step, ExitCode.ERROR)
+        text = _without(error.format_message(), arguments)
+        return Failure("cli.usage", text, command, step, ExitCode.ERROR)
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         step = f"To go on, run the same command again: {command}"
         return Failure("cli.interrupted", "interrupted", where, step, INTERRUPTED)
@@ -100,3 +101,22 @@ def _expected(error: CitadelError, where: str) -> Failure:
         error.exit_code,
         tuple(item.as_data() for item in error.diagnostics),
     )
+
+
+def _shown(error: BaseException, arguments: Sequence[str]) -> Sequence[str]:
+    """Return the words that may be repeated: behind `secrets set` may stand a value."""
+    wrong = isinstance(error, TyperException)
+    values = list(arguments[:1]) == ["secrets"] and (wrong or "set" in arguments[1:2])
+    return arguments[:2] if values else arguments
+
+
+def _without(text: str, arguments: Sequence[str]) -> str:
+    """Return the text of a usage error without the words that may be a value."""
+    if list(arguments[:1]) != ["secrets"]:
+        return text
+    if "unexpected extra argument" in text:
+        return "there are more words than this command takes; none of them may be a value"
+    for word in arguments[2:]:
+        value = word.partition("=")[2] if word.startswith("-") else word
+        text = text.replace(repr(value), "…")
+    return text

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -12,7 +13,7 @@ import typer
 
 from hxp_enterprise_llm.cli.console import Output, print_json
 from hxp_enterprise_llm.cli.target import Target, open_target
-from hxp_enterprise_llm.core.exceptions import ExitCode
+from hxp_enterprise_llm.core.exceptions import CitadelError, ExitCode
 
 if TYPE_CHECKING:
     from hxp_enterprise_llm.configuration.secrets.backends.base import SecretInfo
@@ -23,6 +24,24 @@ NameArgument = Annotated[
     str, typer.Argument(help="Its path; of another backend with its scheme: vault:kv/db#password")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would change and end.")]
+
+
+@contextmanager
+def system_refusals() -> Iterator[None]:
+    """Say of a file that the system refuses which one it is; it is no fault in Citadel.
+
+    Raises:
+        CitadelError: It was refused.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            raise
+        raise CitadelError(
+            f"{error.filename}: {error.strerror}",
+            next_step="Mend the owner and mode of it and of its folder, or make room.",
+        ) from None
 
 
 def with_manager(
@@ -68,7 +87,8 @@ def with_target(
         finally:
             await manager.aclose()
 
-    return asyncio.run(opened())
+    with system_refusals():
+        return asyncio.run(opened())
 
 
 def told(info: SecretInfo, text: str, output: Output) -> int:
@@ -93,7 +113,9 @@ def line_of(info: SecretInfo) -> str:
     every = f", due after {rule.every_days} days" if rule.every_days else ""
     hook = f", renewed by {rule.hook}" if rule.hook else ""
     key = f", sealed with {info.key_id}" if info.key_id else ""
-    return f"{info.path}: version {info.version}, {age_text(info)} old{key}{every}{hook}"
+    open_end = ", a rotation did not end" if info.pending else ""
+    age = age_text(info) if ahead(info) else f"{age_text(info)} old"
+    return f"{info.path}: version {info.version}, {age}{key}{every}{hook}{open_end}"
 
 
 def age_text(info: SecretInfo) -> str:
@@ -102,7 +124,16 @@ def age_text(info: SecretInfo) -> str:
 
     if info.made_at is None:
         return "unknown"
+    if ahead(info):
+        return "of the future"
     return duration(max(utc_now() - info.made_at, timedelta()))
+
+
+def ahead(info: SecretInfo) -> bool:
+    """Return whether a secret's time lies in the future, so that a clock was wrong."""
+    from hxp_enterprise_llm.configuration.secrets.keyring import SKEW, utc_now
+
+    return info.made_at is not None and info.made_at - utc_now() > SKEW
 
 
 def duration(time: timedelta) -> str:

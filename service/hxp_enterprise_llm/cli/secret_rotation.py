@@ -21,6 +21,7 @@ from hxp_enterprise_llm.cli.secret_manager import (
     NameArgument,
     duration,
     line_of,
+    system_refusals,
     told,
     with_manager,
     with_target,
@@ -73,14 +74,17 @@ def due(
             for item in found.due
         ]
         print_table(("due", "age", "late by", "renewed by"), rows)
-    else:
+    elif not (found.failed or found.ahead):
         typer.echo("nothing is due")
     if output is AgesOutput.TEXT and found.unknown:
         typer.echo(f"of unknown age: {', '.join(found.unknown)}")
+    if found.ahead:
+        names = ", ".join(found.ahead)
+        print_warnings([f"set in the future, so a clock was wrong: {names}; rotate or set them"])
     print_warnings([": ".join(item) for item in found.failed])
     if found.failed:
         return ExitCode.ERROR
-    return ExitCode.CHANGES if found.due else ExitCode.OK
+    return ExitCode.CHANGES if found.due or found.ahead else ExitCode.OK
 
 
 @dataclass
@@ -111,10 +115,19 @@ def rotate(
         raise RefusedError(
             "rotate needs names, or --due", next_step="See: citadel secrets list ENVIRONMENT."
         )
+    from hxp_enterprise_llm.configuration.secrets.errors import SecretError
+
     target, run = open_target(environment), _Round()
     wanted = list(names or ())
     if all_due:
-        items = _look(target).due
+        found = _look(target)
+        items = found.due
+        # What others keep is theirs to renew; of ours, what cannot be looked at is an error.
+        run.failed = [
+            (path, SecretError(text, next_step="See: citadel secrets doctor ENVIRONMENT."))
+            for path, text in found.failed
+            if path.startswith("generated:")
+        ]
         wanted = [item.path for item in items if _automatic(item)]
         run.left = [item.path for item in items if not _automatic(item) and not _is_key(item)]
         run.keys = [item.path for item in items if _is_key(item)]
@@ -132,7 +145,8 @@ def rotate(
     if run.keys and not dry_run:
         from hxp_enterprise_llm.configuration.secrets.rekey import rekey as rekeyed
 
-        rekeyed(target.state.parent)
+        with system_refusals():
+            rekeyed(target.state.parent)
     return _told_of(run, target.name, output, dry_run=dry_run)
 
 
@@ -189,7 +203,8 @@ def rekey(*, dry_run: DryRun = False, output: Annotated[Output, OutputOption] = 
     from hxp_enterprise_llm.configuration.secrets.rekey import rekey as rekeyed
     from hxp_enterprise_llm.orchestration.paths import state
 
-    done = rekeyed(state(), dry_run=dry_run)
+    with system_refusals():
+        done = rekeyed(state(), dry_run=dry_run)
     if output is Output.JSON:
         print_json(asdict(done) | {"dry_run": dry_run})
         return ExitCode.OK
@@ -267,7 +282,7 @@ def _print_document(found: Ages, to: Path | None) -> None:
         for item in found.due
     ]
     failed = [{"path": path, "error": text} for path, text in found.failed]
-    document = {"due": due, "unknown": found.unknown, "failed": failed}
+    document = {"due": due, "unknown": found.unknown, "ahead": found.ahead, "failed": failed}
     _print(json.dumps(document, indent=2), to)
 
 

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hxp_enterprise_llm.cli.console import Output, OutputOption, print_json, print_table
+from hxp_enterprise_llm.cli.console import (
+    Output,
+    OutputOption,
+    print_json,
+    print_table,
+    print_warnings,
+)
 from hxp_enterprise_llm.cli.secret_manager import (
     DryRun,
     NameArgument,
     age_text,
     document_of,
     line_of,
+    system_refusals,
     told,
     with_manager,
 )
@@ -36,6 +44,7 @@ for command in (rotate, due, rule, rekey):
 def set_(
     environment: EnvironmentArgument,
     name: NameArgument,
+    given: Annotated[list[str] | None, typer.Argument(hidden=True, metavar="")] = None,
     *,
     fernet_key: Annotated[
         Path | None,
@@ -47,6 +56,14 @@ def set_(
 
     Examples: citadel secrets set local smtp/password · citadel secrets set local a/b < file
     """
+    if given:
+        error = RefusedError(
+            "a value is never given as an argument, which all users of the machine can see",
+            next_step="Take it out of the shell's history, and if it is in use, change it. Then "
+            "type it when asked, or pipe it in: … < FILE",
+        )
+        error.add_note("citadel secrets set")
+        raise error
     value = _value(f"Value of {name}", fernet_key)
     info = with_manager(
         environment, lambda manager, actor: manager.set(name, value, actor=actor), name
@@ -105,12 +122,16 @@ def list_(
     found = with_manager(
         environment, lambda manager, actor: manager.list(prefix, actor=actor), prefix
     )
+    closed = [info.rule.problem for info in found if info.rule.problem]
     if output is Output.JSON:
         print_json([document_of(info) for info in found])
-        return ExitCode.OK
-    rows = [(info.path, str(info.version), age_text(info), info.key_id) for info in found]
-    print_table(("secret", "version", "age", "key"), rows)
-    return ExitCode.OK
+    else:
+        rows = [
+            (_line(info.path), str(info.version), age_text(info), info.key_id) for info in found
+        ]
+        print_table(("secret", "version", "age", "key"), rows)
+        print_warnings(closed)
+    return ExitCode.ERROR if closed else ExitCode.OK
 
 
 @app.command()
@@ -130,12 +151,16 @@ def audit(
     from hxp_enterprise_llm.configuration.audit import AuditLog, Head
     from hxp_enterprise_llm.configuration.secrets.references import AUDIT_FILE
 
-    number, _, digest = since.partition(":")
-    if since and not (number.isdigit() and digest):
-        raise RefusedError("--since is not of the form NUMBER:DIGEST")
-    log = AuditLog(open_target(environment).state / AUDIT_FILE)
-    head = log.verify(Head(int(number), digest) if since else None)
-    records = list(log.records())[-last:]
+    noted = re.fullmatch(r"([0-9]{1,18}):([!-~]+)", since)
+    if since and not noted:
+        raise RefusedError(
+            "--since is not of the form NUMBER:DIGEST",
+            next_step="Take the head that an earlier citadel secrets audit has shown.",
+        )
+    with system_refusals():
+        log = AuditLog(open_target(environment).state / AUDIT_FILE)
+        head = log.verify(Head(int(noted[1]), noted[2]) if noted else None)
+        records = list(log.records())[-last:]
     if output is Output.JSON:
         print_json({"head": str(head), "records": [_record(item) for item in records]})
         return ExitCode.OK
@@ -165,7 +190,8 @@ def doctor(
     from hxp_enterprise_llm.configuration.secrets.doctor import examine
 
     target = open_target(environment)
-    found = asyncio.run(examine(target.loaded, target.state))
+    with system_refusals():
+        found = asyncio.run(examine(target.loaded, target.state))
     if output is Output.JSON:
         print_json([{"check": item.name, "state": item.state, "text": item.text} for item in found])
     else:
@@ -237,6 +263,10 @@ def restore(
         f"backup{of} of {done.made_at:%Y-%m-%d %H:%M} is whole: {len(done.new)} {verb} put back, "
         f"{len(done.other)} {verb} replaced, {len(done.same)} are the same"
     )
+    print_warnings([f"could not be read: {text}" for text in done.unreadable])
+    print_warnings([f"{path} is not in the backup, and is gone" for path in done.lost])
+    kept = "would be kept aside" if dry_run else "is kept aside"
+    print_warnings([f"{file} {kept}" for file in done.aside])
     return ExitCode.OK
 
 
@@ -247,7 +277,7 @@ def _value(prompt: str, fernet_key: Path | None = None) -> Secret:
     if sys.stdin.isatty():
         text = typer.prompt(prompt, hide_input=True, confirmation_prompt=True, err=True)
     else:
-        text = sys.stdin.read().rstrip("\n")
+        text = _read_text().rstrip("\n")
     if not text:
         raise RefusedError(
             "there is no value", next_step="Type it when asked, or pipe it in: … < FILE"
@@ -258,6 +288,23 @@ def _value(prompt: str, fernet_key: Path | None = None) -> Secret:
     from hxp_enterprise_llm.configuration.secrets.fernet import read_fernet
 
     return read_fernet(text, Files(Path.cwd()).read(str(fernet_key)).reveal().split())
+
+
+def _read_text() -> str:
+    try:
+        text = sys.stdin.read()
+        # Where the locale is C, what is no text comes in as halves of surrogate pairs.
+        text.encode()
+    except UnicodeError:
+        raise RefusedError(
+            "the value is no text in UTF-8", next_step="Encode it first, such as with base64."
+        ) from None
+    return text
+
+
+def _line(path: str) -> str:
+    """Return a path as one line; names of before may hold anything."""
+    return path if path.isprintable() else ascii(path)
 
 
 def _refuse_existing(file: Path) -> None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
 
 from hxp_enterprise_llm.cli.main import run
 from hxp_enterprise_llm.configuration.secrets import Secret, Secrets
+from hxp_enterprise_llm.configuration.secrets.backup import Saved
 from hxp_enterprise_llm.configuration.secrets.keyring import KeyRing
 from hxp_enterprise_llm.configuration.secrets.store import SealedStore
 
@@ -286,3 +289,230 @@ def test_a_remote_backend_is_opened_for_an_address_that_names_it(
     assert "cannot be reached" in capsys.readouterr().err
     assert piped("set", "local", "env:NAME", stdin="x") == 3
     assert "cannot be written" in capsys.readouterr().err
+
+
+def _doctored(piped: Callable[..., int], capsys: Capture) -> tuple[int, dict[str, tuple[str, str]]]:
+    capsys.readouterr()
+    code = piped("doctor", "local", "--output", "json")
+    found = json.loads(capsys.readouterr().out)
+    return code, {item["check"]: (item["state"], item["text"]) for item in found}
+
+
+def test_doctor_misses_a_sealed_file_that_the_log_or_the_ring_knows_of(
+    state: Path, piped: Callable[..., int], capsys: Capture
+) -> None:
+    assert piped("doctor", "local") == 0
+    piped("set", "local", "smtp/password", stdin="1")
+    (state / "secrets.json").unlink()
+    code, found = _doctored(piped, capsys)
+    assert (code, found["sealed file"][0]) == (1, "fault")
+    assert "the audit log knows of smtp/password" in found["sealed file"][1]
+    assert "citadel secrets restore" in found["sealed file"][1]
+    (state / "audit.jsonl").unlink()
+    code, found = _doctored(piped, capsys)
+    assert (code, found["sealed file"][0]) == (1, "fault")
+    assert "has a key" in found["sealed file"][1]
+
+
+@pytest.mark.feature("CX-04")
+@pytest.mark.parametrize(
+    ("name", "check"), [("secrets.json", "sealed file"), ("audit.jsonl", "audit log")]
+)
+def test_doctor_tells_a_file_that_others_can_write(
+    state: Path, piped: Callable[..., int], capsys: Capture, name: str, check: str
+) -> None:
+    piped("set", "local", "a", stdin="1")
+    (state / name).chmod(0o666)
+    code, found = _doctored(piped, capsys)
+    assert (code, found[check][0]) == (1, "fault")
+    assert f"chmod 600 {state / name}" in found[check][1]
+
+
+@pytest.mark.feature("CX-03")
+def test_a_time_in_the_future_is_told_by_doctor_due_and_get(
+    state: Path, piped: Callable[..., int], capsys: Capture
+) -> None:
+    state.mkdir(parents=True)
+    SealedStore(state).set("a", Secret("1"), made_at=datetime.now(UTC) + timedelta(days=3650))
+    code, found = _doctored(piped, capsys)
+    assert (code, found["ages"][0]) == (2, "due")
+    assert "generated:a: set in the future" in found["ages"][1]
+    assert piped("due", "local") == 2
+    assert "set in the future, so a clock was wrong: generated:a" in capsys.readouterr().err
+    assert piped("get", "local", "a") == 0
+    assert "of the future old" not in (shown := capsys.readouterr().out)
+    assert "of the future" in shown
+
+
+@pytest.mark.feature("CX-03")
+def test_doctor_tells_a_rotation_that_did_not_end(
+    state: Path, piped: Callable[..., int], capsys: Capture, tmp_path: Path
+) -> None:
+    hook = tmp_path / "renew"
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o700)
+    piped("set", "local", "a", stdin="1")
+    assert piped("rule", "local", "a", "--hook", str(hook)) == 0
+    assert piped("rotate", "local", "a") == 1
+    code, found = _doctored(piped, capsys)
+    assert (code, found["sealed file"][0]) == (2, "due")
+    assert "the rotation of a did not end" in found["sealed file"][1]
+    assert piped("get", "local", "a") == 0
+    assert "a rotation did not end" in capsys.readouterr().out
+    hook.write_text("#!/bin/sh\n")
+    assert piped("rotate", "local", "a") == 0
+    assert _doctored(piped, capsys)[0] == 0
+
+
+@pytest.mark.feature("CX-04")
+def test_a_rule_that_was_changed_runs_no_program_and_is_told_by_each_command(
+    state: Path, piped: Callable[..., int], capsys: Capture, tmp_path: Path
+) -> None:
+    intruder = tmp_path / "intruder"
+    intruder.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    intruder.chmod(0o700)
+    state.mkdir(parents=True)
+    long_ago = datetime.now(UTC) - timedelta(days=91)
+    SealedStore(state).set("a", Secret("1"), made_at=long_ago)
+    document = json.loads((state / "secrets.json").read_text())
+    document["entries"]["a"]["rotation"]["hook"] = str(intruder)
+    (state / "secrets.json").write_text(json.dumps(document))
+    before = (state / "secrets.json").read_bytes()
+    for words in (
+        ("due", "local"),
+        ("rotate", "local", "a"),
+        ("rotate", "local", "--due"),
+        ("rule", "local", "a"),
+        ("rule", "local", "a", "--every", "7"),
+        ("set", "local", "a"),
+        ("get", "local", "a"),
+        ("list", "local"),
+        ("rekey",),
+        ("rekey", "--dry-run"),
+        ("doctor", "local"),
+    ):
+        capsys.readouterr()
+        assert piped(*words, stdin="new") == 1, words
+        # A table breaks long lines.
+        shown = " ".join("".join(capsys.readouterr()).split())
+        assert "secret a was changed" in shown, words
+    assert not (tmp_path / "ran").exists()
+    assert (state / "secrets.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("form", [(), ("--output", "json")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("set", "local", "a/b", CANARY),
+        ("set", "local", "a/b", "more", CANARY),
+        ("set", "local", "a/b", f"--value={CANARY}"),
+        ("backup", "local", "file", CANARY),
+        ("get", "local", "a", CANARY),
+        ("audit", "local", "--last", CANARY),
+    ],
+)
+def test_a_value_among_the_words_is_never_repeated(
+    state: Path, piped: Callable[..., int], capsys: Capture, words: tuple[str, ...], form: Any
+) -> None:
+    assert piped(*words, *form, stdin="x") in {1, 3}
+    shown = capsys.readouterr()
+    assert shown.out + shown.err
+    assert CANARY not in shown.out + shown.err
+    assert not (state / "secrets.json").exists()
+
+
+def test_a_value_as_an_argument_is_refused_with_what_to_do(
+    state: Path, piped: Callable[..., int], capsys: Capture
+) -> None:
+    assert piped("set", "local", "a/b", CANARY, stdin="x") == 3
+    shown = capsys.readouterr().err
+    assert "never given as an argument" in shown
+    assert "pipe it in" in shown
+
+
+@pytest.mark.parametrize("since", ["²:a", "x", "1:", ":a", "1:a b", "9" * 5000 + ":a", "-1:a"])
+def test_a_head_of_another_form_is_refused(
+    state: Path, piped: Callable[..., int], capsys: Capture, since: str
+) -> None:
+    assert piped("audit", "local", f"--since={since}") == 3
+    assert "NUMBER:DIGEST" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])
+def test_a_value_that_is_no_text_is_refused(
+    state: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture, errors: str
+) -> None:
+    pipe = io.TextIOWrapper(io.BytesIO(b"\xff"), encoding="utf-8", errors=errors)
+    monkeypatch.setattr("sys.stdin", pipe)
+    assert run(["secrets", "set", "local", "a"]) == 3
+    assert "no text in UTF-8" in capsys.readouterr().err
+
+
+def test_a_name_with_a_line_break_is_refused_and_an_old_one_breaks_no_table(
+    state: Path, piped: Callable[..., int], capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert piped("set", "local", "a\nb", stdin="1") == 3
+    assert "cannot be shown" in capsys.readouterr().err
+    state.mkdir(exist_ok=True)
+    # As an earlier version let it pass.
+    saved = Saved("old\nname", Secret("1"), None)
+    SealedStore(state).put_back([saved])
+    assert piped("list", "local") == 0
+    assert "'old\\nname'" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("fault", ["no folder", "folder for a file", "deep file"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("set", "local", "a"),
+        ("rotate", "local", "a"),
+        ("list", "local"),
+        ("due", "local"),
+        ("audit", "local"),
+        ("doctor", "local"),
+        ("rekey",),
+    ],
+)
+def test_what_the_system_refuses_is_no_fault_in_citadel(
+    state: Path, piped: Callable[..., int], capsys: Capture, fault: str, words: tuple[str, ...]
+) -> None:
+    piped("set", "local", "a", stdin="1")
+    if fault == "no folder":
+        shutil.rmtree(state)
+        state.write_text("")
+    elif fault == "folder for a file":
+        for name in ("secrets.json", "audit.jsonl"):
+            (state / name).unlink()
+            (state / name).mkdir()
+    else:
+        (state / "secrets.json").write_text("[" * 100_000)
+    capsys.readouterr()
+    code = piped(*words, stdin="1")
+    shown = "".join(capsys.readouterr())
+    assert "This is a fault in Citadel" not in shown
+    if (fault, words[0]) not in {("deep file", "audit"), ("no folder", "rekey")}:
+        assert code == 1
+        assert str(state) in "".join(shown.split()) or "no JSON document" in shown
+
+
+@pytest.mark.feature("CX-05")
+def test_a_restore_tells_what_could_not_be_read_and_where_it_is_kept(
+    state: Path, piped: Callable[..., int], capsys: Capture
+) -> None:
+    piped("set", "local", "a", stdin=CANARY)
+    piped("backup", "local", "kept", stdin=PASSPHRASE)
+    (state / "secrets.json").write_text("")
+    assert piped("list", "local") == 1
+    assert "citadel secrets restore ENVIRONMENT FILE --replace" in capsys.readouterr().err
+    assert piped("restore", "local", "kept", stdin=PASSPHRASE) == 3
+    assert piped("restore", "local", "kept", "--replace", "--dry-run", stdin=PASSPHRASE) == 0
+    assert "would be kept aside" in capsys.readouterr().err
+    assert (state / "secrets.json").read_text() == ""
+    assert piped("restore", "local", "kept", "--replace", stdin=PASSPHRASE) == 0
+    shown = capsys.readouterr()
+    assert "1 were put back" in shown.out
+    assert "could not be read" in shown.err
+    assert "secrets.json.damaged-" in shown.err
+    assert SealedStore(state).get("a").reveal() == CANARY
