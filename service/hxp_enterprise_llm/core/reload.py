@@ -15,12 +15,17 @@ class Prepared(Generic[ConfigT]):
     Attributes:
         config: The new configuration.
         built: What the service built for it.
-        live: It was built for a running service.
+        run: The run of the service that it was built for; None where the service did not run.
     """
 
     config: ConfigT
     built: Any = None
-    live: bool = False
+    run: object | None = None
+
+    @property
+    def live(self) -> bool:
+        """Return whether something was built, for a service that ran."""
+        return self.run is not None
 
 
 class Reloadable(Protocol[ConfigT]):

@@ -21,8 +21,8 @@ from hxp_enterprise_llm.core.lifecycle import Lifecycle, State
 from hxp_enterprise_llm.core.metrics import MetricsRegistry, ServiceMetrics
 from hxp_enterprise_llm.core.policy import ServicePolicy
 from hxp_enterprise_llm.core.reload import Prepared
-from hxp_enterprise_llm.core.run import Run, ended
-from hxp_enterprise_llm.core.tasks import Background, settled
+from hxp_enterprise_llm.core.run import Run
+from hxp_enterprise_llm.core.tasks import Background
 from hxp_enterprise_llm.core.telling import Telling
 from hxp_enterprise_llm.utilities.breaker import Breaker
 from hxp_enterprise_llm.utilities.retry import Retrier
@@ -174,7 +174,8 @@ class BaseService(ABC, Generic[ConfigT]):
     async def start(self) -> None:
         """Start, and return when the service is ready or degraded.
 
-        When this fails or is cancelled, everything that was started is stopped again first.
+        When this fails or is cancelled, everything that was started is stopped again first; what
+        does not end within the stop timeout is cut short, then given up, which is logged.
 
         Raises:
             LifecycleError: The service runs already, or was stopped meanwhile.
@@ -186,14 +187,13 @@ class BaseService(ABC, Generic[ConfigT]):
         run = self._run = Run()
         run.task = asyncio.create_task(self._main(run), name=f"service {self.name}")
         run.task.add_done_callback(lambda _: self._ended(run))
+        self._bound(run, self.policy.start_timeout + self.policy.stop_timeout)
         try:
             await self.lifecycle.wait_for(State.READY, State.DEGRADED, State.STOPPED)
         except asyncio.CancelledError:
             run.task.cancel()
-            try:
-                await settled([run.task])
-            finally:
-                self._ended(run)
+            self._bound(run, self.policy.stop_timeout)
+            await run.ended()
             raise
         if run.error is not None:
             raise run.error
@@ -219,7 +219,8 @@ class BaseService(ABC, Generic[ConfigT]):
     async def stop(self) -> None:
         """Drain and stop; does nothing to a service that does not run.
 
-        Returns only when everything is stopped, also when the caller is cancelled meanwhile.
+        Returns only when everything is stopped, also when the caller is cancelled meanwhile. What
+        does not end in time is cut short, then given up, which is logged.
 
         Raises:
             LifecycleError: Called from the service's own work, which would wait for itself.
@@ -234,12 +235,12 @@ class BaseService(ABC, Generic[ConfigT]):
             if self.state is State.CREATED:
                 self.lifecycle.move(State.STOPPED)
             return
+        if not run.over:
+            # Of a start, nothing is to be drained.
+            drain = 0.0 if self.state is State.STARTING else self.policy.drain_timeout
+            self._bound(run, drain + self.policy.stop_timeout)
         self._ask(run)
-        try:
-            patience = self.policy.drain_timeout + self.policy.stop_timeout
-            await ended(run.task, patience=patience, on_forced=self._forced)
-        finally:
-            self._ended(run)
+        await run.ended()
 
     def ask_stop(self) -> None:
         """Begin to stop without waiting; when it drains already, cut that short."""
@@ -323,7 +324,8 @@ class BaseService(ABC, Generic[ConfigT]):
         if not self.lifecycle.serving:
             return Prepared(config)
         try:
-            return Prepared(config, await self.on_prepare(config), live=True)
+            run = self._run
+            return Prepared(config, await self.on_prepare(config), run)
         except Exception:
             self.series.reloaded("refused")
             raise
@@ -332,17 +334,19 @@ class BaseService(ABC, Generic[ConfigT]):
         """Put a prepared configuration in force.
 
         Raises:
-            LifecycleError: The service was started since; prepare the configuration again.
+            LifecycleError: The service was started since: what was built for an earlier run is
+                thrown away; prepare the configuration again.
         """
-        if self.lifecycle.serving and not prepared.live:
+        ours = prepared.run is self._run
+        if prepared.live and not (ours and self.lifecycle.serving):
+            self.background.once("abandon", lambda: self.on_abandon(prepared.built))
+        if self.lifecycle.serving and not ours:
             raise LifecycleError(
                 f"service {self.name} was started after its configuration was prepared",
                 next_step="Reload it again.",
             )
         if self.lifecycle.serving:
             self.on_commit(prepared.built)
-        elif prepared.live:
-            self.background.once("abandon", lambda: self.on_abandon(prepared.built))
         self._config = prepared.config
         self.series.reloaded("applied")
         self.log.info("reloaded")
@@ -367,8 +371,9 @@ class BaseService(ABC, Generic[ConfigT]):
     async def _main(self, run: Run) -> None:
         try:
             async with AsyncExitStack() as resources:
-                resources.push_async_callback(self.background.close)
+                resources.push_async_callback(self._close_work, run)
                 await self._begin(run, resources)
+                run.unbound()
                 self.lifecycle.move(
                     State.DEGRADED if self.causes else State.READY, "; ".join(self.causes)
                 )
@@ -386,11 +391,21 @@ class BaseService(ABC, Generic[ConfigT]):
         try:
             async with asyncio.timeout(self.policy.start_timeout) as limit:
                 await self.on_start(resources)
+            if run.over:
+                # It was given up; whoever swallowed the cancellation has acquired for nobody.
+                raise asyncio.CancelledError  # noqa: TRY301
         except Exception as error:
+            if not run.over:
+                self._bound(run, self.policy.stop_timeout)
             # Kept here: a resource that fails to close would take its place.
             run.error = self._late() if limit.expired() else error
             run.reason = self.faults.report(run.error, "start").message
             raise run.error from error.__cause__
+
+    async def _close_work(self, run: Run) -> None:
+        # A run that was given up may close long after the next one began.
+        if not run.over:
+            await self.background.close()
 
     async def _drain(self) -> None:
         try:
@@ -426,8 +441,22 @@ class BaseService(ABC, Generic[ConfigT]):
         run.release()
         self.log.info("stopped")
 
-    def _forced(self, patience: float) -> None:
-        self.log.error("stop-forced", after=patience)
+    def _bound(self, run: Run, patience: float) -> None:
+        run.bound(
+            patience,
+            grace=self.policy.stop_timeout,
+            on_forced=lambda after: self.log.error("stop-forced", after=after),
+            on_given_up=lambda: self._end_without(run),
+        )
+
+    def _end_without(self, run: Run) -> None:
+        """Come to rest without what neither ends nor lets itself be cancelled."""
+        self.log.error("stop-given-up", state=self.state.value)
+        if self.state is State.STARTING and run.error is None and not run.stop_asked.is_set():
+            run.error = self._late()
+            run.reason = run.error.message
+        self.background.cancel()
+        self._ended(run)
 
     def _late(self) -> CitadelError:
         waited = "".join(f"; {cause}: {reason}" for cause, reason in self.causes.items())

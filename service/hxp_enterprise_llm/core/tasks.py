@@ -66,10 +66,14 @@ class Background:
         """Run work a single time; a failure is told, and that is all."""
         return self._add(name, self._tried(name, work, again=False))
 
-    async def close(self) -> None:
-        """End all work and wait until it is gone."""
+    def cancel(self) -> None:
+        """Tell all work to end, without waiting for it."""
         for task in self._tasks:
             task.cancel()
+
+    async def close(self) -> None:
+        """End all work and wait until it is gone."""
+        self.cancel()
         await settled(tuple(self._tasks))
 
     def _add(self, name: str, work: Any) -> asyncio.Task[None]:

@@ -55,3 +55,18 @@ async def test_a_service_that_does_not_run_takes_a_configuration_without_buildin
     await asyncio.wait(others())
     assert service.config.steps == 7
     assert service.journal[-1] == "abandon 7"
+
+
+async def test_what_was_built_for_a_run_goes_with_it() -> None:
+    service = DemoService()
+    await service.start()
+    prepared = await service.prepare(DemoConfig(steps=8))
+    await service.stop()
+    async with service:
+        with pytest.raises(LifecycleError, match="started after"):
+            service.commit(prepared)
+        (throwing,) = [task for task in others() if task.get_name() == "abandon"]
+        await throwing
+        assert service.journal[-1] == "abandon 8"
+        assert service.config.steps == 3
+    assert "commit 8" not in service.journal
