@@ -17,7 +17,7 @@ from hxp_enterprise_llm.testing.service_contract import ServiceContract
 if TYPE_CHECKING:
     from contextlib import AsyncExitStack
 
-pytestmark = pytest.mark.feature("CO-09")
+pytestmark = pytest.mark.feature("CO-09", "UT-10")
 
 
 class TestDemo(ServiceContract):

@@ -10,7 +10,7 @@ import pytest
 from hxp_enterprise_llm.core.exceptions import CitadelError
 from hxp_enterprise_llm.testing.daemon import Daemon, Served
 
-pytestmark = pytest.mark.feature("UT-08")
+pytestmark = pytest.mark.feature("UT-08", "UT-10")
 
 
 class Script(Served):

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from hxp_enterprise_llm.testing.clock import Clock
 from hxp_enterprise_llm.utilities import utils
-from hxp_enterprise_llm.utilities.utils import HttpTransport, TtlCache, awaited, seconds
+from hxp_enterprise_llm.utilities.utils import HttpTransport, TtlCache, awaited
 
 pytestmark = pytest.mark.feature("UT-11")
 
@@ -74,8 +74,3 @@ def test_a_wait_ends_as_soon_as_it_can() -> None:
     began = clock.now
     assert awaited(lambda: next(seen), seconds=60, pause=1, clock=clock, sleep=clock.forward) == 7
     assert clock.now - began == 2
-
-
-def test_what_a_change_is_worth_is_measured() -> None:
-    clock = Clock()
-    assert seconds(lambda: clock.forward(2), runs=3, timer=clock) == 2
