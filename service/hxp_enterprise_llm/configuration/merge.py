@@ -33,7 +33,12 @@ Origins = dict[KeyPath, Origin]
 
 
 def merge(base: Any, over: Any) -> Any:
-    """Return `over` laid over `base`: maps merge deep, all else replaces; neither is changed."""
+    """Return `over` laid over `base`: maps merge deep, all else replaces; neither is changed.
+
+    Example:
+        >>> merge({"a": {"b": 1, "c": [1, 2]}}, {"a": {"c": [3]}})
+        {'a': {'b': 1, 'c': [3]}}
+    """
     if not (isinstance(base, dict) and isinstance(over, dict)):
         return over
     merged = dict(base)
@@ -47,6 +52,10 @@ def value_at(data: Any, path: KeyPath) -> Any:
 
     Raises:
         KeyError: There is none.
+
+    Example:
+        >>> value_at({"hosts": [{"name": "llm-1"}]}, ("hosts", 0, "name"))
+        'llm-1'
     """
     for part in path:
         if part not in (data if isinstance(data, dict) else range(_length(data))):

@@ -41,6 +41,10 @@ class CitadelError(Exception):
         code: Names the kind of error for programs: unique to the class, `part.what-happened`.
         domain: Where the cure lies.
         exit_code: What a command ends with.
+
+    Example:
+        >>> CitadelError("port 8000 is taken", next_step="Give another.").as_data()["next_step"]
+        'Give another.'
     """
 
     exit_code: ClassVar[ExitCode] = ExitCode.ERROR

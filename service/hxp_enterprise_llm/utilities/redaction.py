@@ -20,6 +20,8 @@ _MAX_DEPTH = 8
 _REMEMBERED = 1024
 """Texts and names whose verdict is remembered: lines of a service say the same words again."""
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?", re.ASCII)
+_KEY = re.compile(r"[\w.@/\[\]-]{1,60}")
+_KEY_BEGIN = re.compile(r"[A-Za-z_][A-Za-z_-]{0,11}")
 _ID = 16
 _MAX_REMEMBERED = 128
 """Longer texts are seldom the same twice."""
@@ -219,9 +221,27 @@ def _remember(known: set[str], text: str) -> None:
 
 
 def is_secret_name(name: str) -> bool:
-    """Tell whether a field of this name holds a secret: `db_password` does, `max_tokens` not."""
+    """Tell whether a field of this name holds a secret.
+
+    Example:
+        >>> is_secret_name("db_password"), is_secret_name("max_tokens")
+        (True, False)
+    """
     plain = re.sub(r"[^a-z]", "", name.lower())
     return _SECRET_NAME.fullmatch(plain) is not None
+
+
+def shown_key(key: object) -> str:
+    """Return a key of a document on one line of at most 60 characters, for messages.
+
+    What is no name, or too long for one, may be a secret that stands where a key belongs: a line
+    of a file that is no configuration at all. Its beginning is shown, as far as it is a name.
+    """
+    text = str(key)
+    if _KEY.fullmatch(text) and Redactor().text(text) == text:
+        return text
+    begin = _KEY_BEGIN.match(text)
+    return f"{begin[0] if begin else ''}… ({len(text)} characters)"
 
 
 def _shown(value: object) -> str:

@@ -161,6 +161,16 @@ def test_usage_examples_of_docstrings_work(path: Path) -> None:
 
 
 @pytest.mark.feature("QB-03", "KT-05")
+def test_every_part_of_the_library_has_usage_examples_in_docstrings_and_on_pages() -> None:
+    parts = {"core", "schemas", "utilities", "configuration"}
+    assert parts <= {path.relative_to(PACKAGE).parts[0] for path in WITH_EXAMPLES}
+    pages = "".join(path.read_text() for path in (ROOT / "docs").rglob("*.md"))
+    shown = "".join(re.findall(r"```python\n(.*?)```", pages, re.DOTALL))
+    found = re.findall(r"^from hxp_enterprise_llm\.(\w+)", shown, re.MULTILINE)
+    assert parts | {"testing"} <= set(found)
+
+
+@pytest.mark.feature("QB-03", "KT-05")
 def test_usage_examples_of_the_page_on_services_work(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -28,6 +28,11 @@ class ConfigurationMigrator:
 
     Args:
         steps: One for each version from 1 on, in order.
+
+    Example:
+        >>> migrated = ConfigurationMigrator().migrate({"schema": 1, "hosts": {}}, 0)
+        >>> migrated.data, migrated.version, migrated.lost
+        ({}, 0, ())
     """
 
     def __init__(self, steps: Sequence[Step] = STEPS) -> None:

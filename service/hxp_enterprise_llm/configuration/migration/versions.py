@@ -86,7 +86,12 @@ class UnknownVersionError(MigrationError):
 
 
 def version_of(data: Mapping[str, Any]) -> int | None:
-    """Return the version of a document; None of one that says none and is no version 0 either."""
+    """Return the version of a document; None of one that says none and is no version 0 either.
+
+    Example:
+        >>> version_of({"schema": 1}), version_of({"performance_targets": {}}), version_of({})
+        (1, 0, None)
+    """
     said = data.get(KEY)
     if isinstance(said, int) and not isinstance(said, bool):
         return said
