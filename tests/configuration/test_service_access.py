@@ -237,12 +237,12 @@ async def test_errors_are_problems_and_hold_nothing_that_was_sent(
     assert wrong.status == 422
     assert wrong.body["errors"][0]["path"] == "body.document"
     broken = await service.ask("PUT", MAIN, b'{"document": ' + CANARY.encode())
-    assert broken.status == 422
+    assert (broken.status, broken.body["detail"]) == (400, "the request's body is not valid JSON")
     large = await service.ask("PUT", MAIN, b'"' + CANARY.encode() * 1000 + b'"')
     assert (large.status, large.body["code"]) == (413, "service.body-too-large")
     kind = {"content-type": "text/plain"}
     odd = await service.ask("PUT", MAIN, CANARY.encode(), headers=kind)
-    assert odd.status == 422
+    assert (odd.status, odd.body["code"]) == (415, "service.wrong-media-type")
     nowhere = await service.ask("GET", "/v1/nowhere")
     assert (nowhere.status, nowhere.body["code"]) == (404, "service.no-such-route")
     method = await service.ask("DELETE", MAIN)
@@ -255,6 +255,27 @@ async def test_errors_are_problems_and_hold_nothing_that_was_sent(
         assert CANARY not in json.dumps(answer.body)
         assert {"type", "title", "status", "detail"} <= set(answer.body)
         assert answer.body["status"] == answer.status
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"reason": "a", "reason": "b", "document": {}}', 'C002: the key "reason" stands twice'),
+        (b'{"reason": "x", "document": {"a": {"b": 1, "b": 2}}}', 'C002: the key "b" stands twice'),
+        ('{"reason": "ä"}'.encode("latin-1"), "not valid JSON"),
+        (b"[" * 16000, "not valid JSON"),
+        (b'{"document": {"n": ' + b"1" * 5000 + b"}}", "not valid JSON"),
+        (b'{"document": {"n": NaN}}', "not valid JSON"),
+    ],
+)
+async def test_a_body_that_is_not_strict_json_is_refused_as_that(
+    service: ServiceUnderTest, body: bytes, said: str
+) -> None:
+    for method, path in (("PUT", MAIN), ("POST", MAIN + "/plan"), ("POST", "/v1/sessions")):
+        answer = await service.ask(method, path, body, headers={"If-Match": '"1"'})
+        assert (answer.status, answer.body["code"]) == (400, "input.invalid")
+        assert said in answer.body["detail"]
+    assert (await service.ask("GET", MAIN)).headers["etag"] == '"1"'
 
 
 async def test_pages_of_documentation_are_not_served(service: ServiceUnderTest) -> None:

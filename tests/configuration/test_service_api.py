@@ -170,6 +170,7 @@ async def test_a_document_with_faults_is_refused_whole(service: ServiceUnderTest
     assert wrong.headers["content-type"] == "application/problem+json"
     assert wrong.body["type"] == "urn:citadel:problem:configuration.document"
     assert {one["path"] for one in wrong.body["errors"]} == {"listne", "limits.max_body"}
+    assert "`errors`" in wrong.body["next_step"]
     assert canary not in json.dumps(wrong.body)
     assert (await service.ask("GET", MAIN)).headers["etag"] == '"1"'
     # A proposal that was refused says nothing of the service.
@@ -191,6 +192,24 @@ async def test_rules_and_names_are_judged(service: ServiceUnderTest) -> None:
     assert (await service.ask("GET", "/v1/documents")).body == {"items": []}
 
 
+async def test_warnings_reach_whoever_plans_and_applies(service: ServiceUnderTest) -> None:
+    path = "/v1/documents/ai-model/mixtral-service"
+    wanted = {**MIXTRAL, "resources": {"memory_mb": 1024, "cpu_cores": 8}}
+    plan = (await service.ask("POST", path + "/plan", {"document": wanted})).body
+    told = {(one["code"], one["severity"], one["path"]) for one in plan["findings"]}
+    assert told == {
+        ("C403", "warning", "resources.memory_mb"),
+        ("S002", "warning", "environment"),
+    }
+    # Nothing runs from a new document, so nobody need approve it.
+    assert (plan["number"], plan["approval_needed"]) == (0, False)
+    applied = (await service.apply(wanted, path=path)).body
+    assert applied["findings"] == plan["findings"]
+    fits = {**MIXTRAL, "service_name": "fits", "environment": "test"}
+    path = "/v1/documents/ai-model/fits"
+    assert (await service.apply(fits, path=path)).body["findings"] == []
+
+
 async def test_a_dangerous_change_needs_somebody_elses_approval(
     service: ServiceUnderTest,
 ) -> None:
@@ -201,6 +220,7 @@ async def test_a_dangerous_change_needs_somebody_elses_approval(
     assert plan.body["approval_needed"]
     alone = await service.apply(wanted, 1, path=path, by="ann")
     assert (alone.status, alone.body["code"]) == (403, "configuration.approval-needed")
+    assert "`approvals`" in alone.body["next_step"]
     not_hers = await service.ask("POST", path + "/approvals", {"document": wanted}, by="ann")
     assert not_hers.status == 403
     given = await service.ask("POST", path + "/approvals", {"document": wanted}, by="bob")

@@ -8,6 +8,7 @@ from pydantic import AwareDatetime, Field, StringConstraints
 
 from hxp_enterprise_llm.schemas.access import Name, Permission, Principal, Role
 from hxp_enterprise_llm.schemas.base import Bytes, CitadelModel, Seconds, WrittenModel
+from hxp_enterprise_llm.schemas.common import FieldProblem
 from hxp_enterprise_llm.schemas.effect import Effect
 from hxp_enterprise_llm.schemas.gateway import CredentialName, Listen
 from hxp_enterprise_llm.schemas.hosts import HostName
@@ -300,7 +301,10 @@ class Plan(CitadelModel):
     changes: tuple[ChangeView, ...] = Field(description="What differs, as far as one may read it.")
     hidden: int = Field(default=0, ge=0, description="Changes of keys that one may not read.")
     effect: Effect | None = Field(default=None, description="The gravest effect; null: none.")
-    approval_needed: bool = Field(description="Whether somebody else must approve it.")
+    approval_needed: bool = Field(
+        description="Whether somebody else must approve it; never of a new document."
+    )
+    findings: tuple[FieldProblem, ...] = Field(default=(), description="Warnings about it.")
 
 
 class Applied(CitadelModel):
@@ -312,6 +316,9 @@ class Applied(CitadelModel):
         default=(), description="What differs, as far as one may read it."
     )
     hidden: int = Field(default=0, ge=0, description="Changes of keys that one may not read.")
+    findings: tuple[FieldProblem, ...] = Field(
+        default=(), description="Warnings about the document."
+    )
 
 
 class Approval(CitadelModel):

@@ -102,7 +102,7 @@ def fault_of(error: CitadelError) -> Fault:
         domain=error.domain,
         message=error.message,
         next_step=error.next_step,
-        findings=tuple(_finding(item.as_data()) for item in diagnostics),
+        findings=tuple(finding(item.as_data()) for item in diagnostics),
     )
 
 
@@ -175,7 +175,8 @@ def _retry_after(error: CitadelError) -> int | None:
     return max(1, math.ceil(seconds)) if isinstance(seconds, int | float) else None
 
 
-def _finding(data: Mapping[str, Any]) -> FieldProblem:
+def finding(data: Mapping[str, Any]) -> FieldProblem:
+    """Return a diagnostic's plain data as it goes over the wire."""
     return FieldProblem.model_validate(
         {name: data[name] for name in FieldProblem.model_fields if name in data}
     )

@@ -42,6 +42,8 @@ def problem_of(error: Exception, faults: Faults, doing: str) -> Response:
     """
     if isinstance(error, RequestValidationError):
         return answer(_invalid(error))
+    if isinstance(error, HTTPException) and isinstance(error.__cause__, CitadelError):
+        error = error.__cause__
     if isinstance(error, HTTPException):
         kind, text = _HTTP.get(error.status_code, (HttpError, "the request is not valid HTTP"))
         found = document(kind(text, next_step="See docs/reference/configuration-api.json."))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from hxp_enterprise_llm.configuration.candidate import Candidates
+from hxp_enterprise_llm.configuration.diagnostics import Diagnostic, Place
 from hxp_enterprise_llm.configuration.diff import Change, between
 from hxp_enterprise_llm.configuration.manager import ConfigurationManager
 from hxp_enterprise_llm.configuration.phases import Outcome, PhaseError, ReloadError
@@ -28,6 +29,7 @@ from hxp_enterprise_llm.configuration.sources.memory import MemorySource
 from hxp_enterprise_llm.utilities.logging import Logger
 
 _FOLLOWED = "a server that applied it"
+_PROPOSED = "the proposed document"
 _TIMEOUT = 30.0
 _BACK = 100
 """Revisions before a bad one that are tried; with more that are bad, nothing serves."""
@@ -42,12 +44,14 @@ class Proposal:
         id: SHA-256 of it.
         base: Number of the revision that it was compared with; 0 for none.
         changes: What differs.
+        findings: Warnings about it.
     """
 
     document: dict[str, Any]
     id: str
     base: int
     changes: tuple[Change, ...]
+    findings: tuple[Diagnostic, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,7 @@ class Done:
     changed: bool
     revision: Revision
     changes: tuple[Change, ...] = ()
+    findings: tuple[Diagnostic, ...] = ()
 
 
 class OneStep:
@@ -148,7 +153,7 @@ class ServedDocument:
         logger: Logger,
         now: Callable[[], datetime],
     ) -> None:
-        self.key, self.kind = key, kind
+        self.key, self.kind, self._environment = key, kind, environment
         self._step = OneStep(shelf)
         of = identity(environment, key.kind, key.name)
         self.revisions = Revisions(self._step, of=of, signer=signer, now=now)
@@ -261,7 +266,7 @@ class ServedDocument:
             InvalidDocumentError: It has errors; names all of them.
             WrongNameError: It says that it is another document.
         """
-        layer = await MemorySource("the proposed document", proposed, actor=actor).read()
+        layer = await MemorySource(_PROPOSED, proposed, actor=actor).read()
         try:
             loaded = await self._candidates.compile([layer], judged=judged)
         except PhaseError as error:
@@ -270,7 +275,8 @@ class ServedDocument:
         new = document_of(loaded.config)
         old = self.snapshot.document if self._serving else {}
         changes = between(old, new, self.kind.model)
-        return Proposal(new, revision_of(new), self._serving, changes)
+        findings = (*loaded.warnings, *self._elsewhere(loaded.config))
+        return Proposal(new, revision_of(new), self._serving, changes, findings)
 
     async def apply(self, proposed: Mapping[str, Any], order: Order) -> Done:
         """Put a document in force, or leave everything as it is.
@@ -341,7 +347,8 @@ class ServedDocument:
         if revision is None:
             raise RevisionConflictError(f"{self.key} was not recorded")
         changed = reload.outcome is Outcome.APPLIED and revision.number > proposal.base
-        return Done(changed, revision, proposal.changes if changed else ())
+        changes = proposal.changes if changed else ()
+        return Done(changed, revision, changes, proposal.findings)
 
     def _to_serving(self) -> None:
         revision = self._store.revision
@@ -377,6 +384,15 @@ class ServedDocument:
                 f"{self.key}: the change is meant for revision {base}, and {serves} serves",
                 next_step="Read the document again, and apply the change to that.",
             )
+
+    def _elsewhere(self, config: Any) -> Iterator[Diagnostic]:
+        """Yield a warning about a document that says it is of another environment."""
+        said = getattr(config, "environment", self._environment)
+        if said != self._environment:
+            place = Place(Path(str(self.key)), 1, 1, _PROPOSED)
+            message = f"this service serves environment {self._environment}, not {said}."
+            fix = f"Write `environment: {self._environment}`, or apply it at the other's service."
+            yield Diagnostic("S002", place, ("environment",), message, fix, "warning")
 
     def _check_name(self, config: Any) -> None:
         said = getattr(config, self.kind.named) if self.kind.named else self.key.name

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import copy
 
+from hxp_enterprise_llm.configuration.diagnostics import InvalidDocumentError
+from hxp_enterprise_llm.configuration.phases import ApprovalError
 from hxp_enterprise_llm.configuration.revisions.base import RevisionError, UnusableRevisionError
 from hxp_enterprise_llm.core.exceptions import CitadelError, FaultDomain, RefusedError
 from hxp_enterprise_llm.schemas.problem import Problem, problem, status_of
@@ -142,10 +144,16 @@ def document(error: CitadelError, *, instance: str | None = None) -> Problem:
 
 
 def here(error: CitadelError) -> CitadelError:
-    """Return an error whose next step is one that mends this service's store."""
-    if not isinstance(error, UnusableRevisionError):
+    """Return an error whose next step is one for callers and operators of this service."""
+    if isinstance(error, UnusableRevisionError):
+        next_step = error.next_step.replace(_ELSEWHERE, RESTORE)
+    elif isinstance(error, ApprovalError):
+        next_step = "Let somebody else who may approve it POST the document to its `approvals`."
+    elif isinstance(error, InvalidDocumentError):
+        next_step = "Mend what `errors` names, and send the whole document again."
+    else:
         return error
     told = copy(error)
-    told.next_step = error.next_step.replace(_ELSEWHERE, RESTORE)
+    told.next_step = next_step
     told.args = (told.message, told.next_step)
     return told

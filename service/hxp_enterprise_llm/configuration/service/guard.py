@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
-from fastapi.routing import APIRoute
 from starlette.responses import Response
 
 from hxp_enterprise_llm.configuration.security.errors import ForbiddenError
 from hxp_enterprise_llm.configuration.service.answers import problem_of
+from hxp_enterprise_llm.configuration.service.bodies import Handler, JsonRoute
 from hxp_enterprise_llm.configuration.service.door import Call
 from hxp_enterprise_llm.configuration.service.errors import UnauthenticatedError
 from hxp_enterprise_llm.configuration.service.stream import EventStream
@@ -19,8 +18,6 @@ from hxp_enterprise_llm.utilities.correlation import REQUEST_ID, accept, bound, 
 
 if TYPE_CHECKING:
     from hxp_enterprise_llm.configuration.service.parts import Parts
-
-Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 def parts_of(request: Request) -> Parts:
@@ -39,7 +36,7 @@ Within = Annotated["Parts", Depends(parts_of)]
 Caller = Annotated[Call, Depends(call_of)]
 
 
-class GuardedRoute(APIRoute):
+class GuardedRoute(JsonRoute):
     """A route that lets nothing out unless a permission was asked for, and given."""
 
     def get_route_handler(self) -> Handler:

@@ -8,10 +8,11 @@ from fastapi import APIRouter, Header, Response
 
 from hxp_enterprise_llm.configuration.secrets.secret import Secret
 from hxp_enterprise_llm.configuration.security.errors import SessionError
+from hxp_enterprise_llm.configuration.service.bodies import JsonRoute
 from hxp_enterprise_llm.configuration.service.guard import Within
 from hxp_enterprise_llm.schemas.configuration_service import Login, SessionView
 
-router = APIRouter(prefix="/v1/sessions")
+router = APIRouter(prefix="/v1/sessions", route_class=JsonRoute)
 Bearer = Annotated[str | None, Header(description="`Bearer TOKEN`.")]
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from hxp_enterprise_llm.configuration.diagnostics import KeyPath
+from hxp_enterprise_llm.configuration.diagnostics import Diagnostic, KeyPath
 from hxp_enterprise_llm.configuration.diff import Change, gravest
 from hxp_enterprise_llm.configuration.effects import Effect
 from hxp_enterprise_llm.configuration.revisions import Revision
 from hxp_enterprise_llm.configuration.revisions.base import UnusableRevisionError
 from hxp_enterprise_llm.configuration.service.document import Done, Proposal
 from hxp_enterprise_llm.configuration.service.errors import here, status
+from hxp_enterprise_llm.schemas.common import FieldProblem
 from hxp_enterprise_llm.schemas.configuration_service import (
     Applied,
     ChangeView,
@@ -19,6 +20,7 @@ from hxp_enterprise_llm.schemas.configuration_service import (
     RevisionView,
     UnusableRevision,
 )
+from hxp_enterprise_llm.schemas.problem import finding
 
 
 def revision_view(revision: Revision) -> RevisionView:
@@ -53,6 +55,7 @@ def plan_view(proposal: Proposal, readable: Callable[[KeyPath], bool]) -> Plan:
         hidden=len(proposal.changes) - len(seen),
         effect=gravest(proposal.changes),
         approval_needed=bool(dangerous(proposal)),
+        findings=_findings(proposal.findings, readable),
     )
 
 
@@ -64,14 +67,24 @@ def done_view(done: Done, readable: Callable[[KeyPath], bool]) -> Applied:
         revision=revision_view(done.revision),
         changes=change_views(seen),
         hidden=len(done.changes) - len(seen),
+        findings=_findings(done.findings, readable),
     )
 
 
 def dangerous(proposal: Proposal) -> tuple[Change, ...]:
-    """Return the changes that somebody else must approve; a new document has none."""
+    """Return the changes that somebody else must approve.
+
+    A new document has none: it takes nothing away from anybody, and nothing runs from it yet.
+    """
     if not proposal.base:
         return ()
     return tuple(change for change in proposal.changes if change.effect is Effect.DANGEROUS)
+
+
+def _findings(
+    found: Iterable[Diagnostic], readable: Callable[[KeyPath], bool]
+) -> tuple[FieldProblem, ...]:
+    return tuple(finding(one.as_data()) for one in found if readable(one.path))
 
 
 def _seen(changes: Iterable[Change], readable: Callable[[KeyPath], bool]) -> tuple[Change, ...]:
