@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hxp_enterprise_llm.core.exceptions import InvalidConfigurationError
+from hxp_enterprise_llm.utilities.redaction import shown_key
 
 KeyPath = tuple[str | int, ...]
 Severity = Literal["error", "warning"]
@@ -48,7 +49,7 @@ class Diagnostic:
     severity: Severity = "error"
 
     def __str__(self) -> str:
-        head = f"{self.place}  {dotted(self.path)}".rstrip()
+        head = f"{self.place}  {told(self.path)}".rstrip()
         lines = (head, f"  {self.severity} {self.code}: {self.message}", f"  {self.fix}")
         return "\n".join(map(visible, lines))
 
@@ -61,7 +62,7 @@ class Diagnostic:
             "file": None if self.place.label else shown(self.place.file),
             "line": self.place.line,
             "column": self.place.column,
-            "path": dotted(self.path),
+            "path": told(self.path),
             "message": self.message,
             "fix": self.fix,
         }
@@ -84,6 +85,11 @@ InvalidEnvironmentError = InvalidDocumentError
 def dotted(path: KeyPath) -> str:
     """Return `hosts.llm-1.roles.0` for a path of keys."""
     return ".".join(str(part) for part in path)
+
+
+def told(path: KeyPath) -> str:
+    """Return a path for a message: what is no name in it may be a secret, and is shortened."""
+    return ".".join(map(shown_key, path))
 
 
 def visible(text: str) -> str:

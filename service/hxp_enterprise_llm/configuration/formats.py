@@ -13,9 +13,9 @@ from hxp_enterprise_llm import __version__
 from hxp_enterprise_llm.configuration.diagnostics import (
     Diagnostic,
     counted,
-    dotted,
     render,
     shown,
+    told,
 )
 from hxp_enterprise_llm.configuration.rules import REGISTRY, Rule
 from hxp_enterprise_llm.configuration.rules.categories import category_of
@@ -113,13 +113,13 @@ def _result(item: Diagnostic, ids: list[str]) -> dict[str, Any]:
         "ruleId": item.code,
         "ruleIndex": ids.index(item.code),
         "level": item.severity,
-        "message": {"text": f"{dotted(item.path)}: {item.message} {item.fix}".removeprefix(": ")},
+        "message": {"text": f"{told(item.path)}: {item.message} {item.fix}".removeprefix(": ")},
         "locations": [_location(item)],
     }
 
 
 def _location(item: Diagnostic) -> dict[str, Any]:
-    path = dotted(item.path)
+    path = told(item.path)
     logical = [{"fullyQualifiedName": path, "kind": "member"}] if path else []
     place = item.place
     if place.label:

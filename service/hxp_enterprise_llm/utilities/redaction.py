@@ -21,7 +21,7 @@ _REMEMBERED = 1024
 """Texts and names whose verdict is remembered: lines of a service say the same words again."""
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?", re.ASCII)
 _KEY = re.compile(r"[\w.@/\[\]-]{1,60}")
-_KEY_BEGIN = re.compile(r"[A-Za-z_][A-Za-z_-]{0,11}")
+_KEY_BEGIN = re.compile(r"[A-Za-z_][A-Za-z_-]{0,3}")
 _ID = 16
 _MAX_REMEMBERED = 128
 """Longer texts are seldom the same twice."""
@@ -235,7 +235,7 @@ def shown_key(key: object) -> str:
     """Return a key of a document on one line of at most 60 characters, for messages.
 
     What is no name, or too long for one, may be a secret that stands where a key belongs: a line
-    of a file that is no configuration at all. Its beginning is shown, as far as it is a name.
+    of a file that is no configuration at all. Of it the first letters are shown.
     """
     text = str(key)
     if _KEY.fullmatch(text) and Redactor().text(text) == text:

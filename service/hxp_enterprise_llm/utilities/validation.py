@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ValidationError
 
 from hxp_enterprise_llm.core.exceptions import InvalidInputError
+from hxp_enterprise_llm.utilities.redaction import shown_key
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9_-]{0,62}")
@@ -41,7 +42,7 @@ def model(kind: type[ModelT], data: Any, *, where: str) -> ModelT:
         return kind.model_validate(data)
     except ValidationError as error:
         problems = [
-            f"{'.'.join(map(str, item['loc'])) or 'the whole'}: {item['msg']}"
+            f"{'.'.join(map(shown_key, item['loc'])) or 'the whole'}: {item['msg']}"
             for item in error.errors(include_input=False, include_url=False, include_context=False)
         ]
         raise InvalidInputError(

@@ -49,6 +49,17 @@ def test_validate_prints_all_errors_and_ends_with_3(
     assert captured.err.endswith("2 errors; nothing was changed.\n")
 
 
+@pytest.mark.parametrize("form", ["text", "json", "sarif", "junit"])
+def test_validate_of_what_is_no_configuration_repeats_no_secret(
+    form: str, file: Callable[[str], str], capsys: Capture
+) -> None:
+    line = "root:$6$pepper$hunter2hash:19000:0:99999"
+    assert run(["config", "validate", file(f"{GOOD}{line}: 1\n"), "--format", form]) == 3
+    captured = capsys.readouterr()
+    assert "pepper" not in captured.out + captured.err
+    assert "root…" in captured.out + captured.err or "root\\u2026" in captured.out
+
+
 def test_validate_of_several_checks_each_and_fails_for_one(
     file: Callable[[str], str], capsys: Capture
 ) -> None:

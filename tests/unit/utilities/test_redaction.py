@@ -18,6 +18,7 @@ from hxp_enterprise_llm.utilities.redaction import (
     HIDDEN,
     Redactor,
     is_secret_name,
+    shown_key,
 )
 
 pytestmark = pytest.mark.feature("UT-06")
@@ -244,3 +245,29 @@ def test_data_becomes_plain_json_of_bounded_size() -> None:
 
 def test_control_characters_cannot_forge_a_line() -> None:
     assert Redactor().text("a\x1b[2J\rb\x7f\x9b\n\tc") == "a\\x1b[2J\\x0db\\x7f\\x9b\n\tc"
+
+
+@pytest.mark.parametrize("key", ["hosts", "llm-1", "models/Smol.2", "0", "größe", "x" * 60])
+def test_keys_that_are_names_are_shown_in_messages(key: str) -> None:
+    assert shown_key(key) == key
+
+
+@pytest.mark.parametrize(
+    ("key", "shown"),
+    [
+        ("root:$6$abc$hunter22", "root… (20 characters)"),
+        ("two\nlines", "two… (9 characters)"),
+        ("x" * 61, "xxxx… (61 characters)"),
+        (f"sk-{'a' * 30}", "sk-a… (33 characters)"),
+        ("=hunter22", "… (9 characters)"),
+    ],
+)
+def test_keys_that_may_be_secrets_are_shortened_in_messages(key: str, shown: str) -> None:
+    assert shown_key(key) == shown
+
+
+@given(st.text(max_size=200))
+def test_a_key_in_a_message_is_short_and_on_one_line(key: str) -> None:
+    shown = shown_key(key)
+    assert len(shown) <= 60
+    assert shown.isprintable()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date, timedelta
 
-from hxp_enterprise_llm.configuration.diagnostics import Diagnostic, dotted
+from hxp_enterprise_llm.configuration.diagnostics import Diagnostic, dotted, told
 from hxp_enterprise_llm.configuration.effects import Effect, effect_of
 from hxp_enterprise_llm.configuration.loader import LoadedEnvironment
 from hxp_enterprise_llm.configuration.report.form import Item, Level, Section
@@ -40,7 +40,7 @@ def risks(loaded: LoadedEnvironment, today: date) -> Section:
 
 def _warned(warning: Diagnostic) -> Item:
     message = f"rule {warning.code}: {warning.message}"
-    return Item(Level.RISK, dotted(warning.path), message, warning.fix, str(warning.place))
+    return Item(Level.RISK, told(warning.path), message, warning.fix, str(warning.place))
 
 
 def _waived(loaded: LoadedEnvironment, finding: Diagnostic, today: date) -> Item:
@@ -50,7 +50,7 @@ def _waived(loaded: LoadedEnvironment, finding: Diagnostic, today: date) -> Item
         f"rule {finding.code} is waived until {waiver.until}: {waiver.reason.rstrip('.')}. "
         f"Without the waiver: {finding.message}"
     )
-    return Item(level, dotted(finding.path), message, finding.fix, str(finding.place))
+    return Item(level, told(finding.path), message, finding.fix, str(finding.place))
 
 
 def _waiver(loaded: LoadedEnvironment, finding: Diagnostic, today: date) -> Waiver:
