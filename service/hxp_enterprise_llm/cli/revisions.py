@@ -288,8 +288,11 @@ def _using(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        at = Path(error.filename or path).absolute()
+        # Not by the name that a file has while it is written.
+        at = path if at.parent == path.absolute().parent else at
         raise RefusedError(
-            f"{path if error.filename is None else error.filename}: {error.strerror}",
+            f"{at}: {error.strerror}",
             next_step="Make its folder, make room, or mend the folder's permissions.",
         ) from None
 

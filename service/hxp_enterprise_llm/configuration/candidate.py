@@ -6,8 +6,9 @@ import asyncio
 import hashlib
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -20,6 +21,7 @@ from hxp_enterprise_llm.configuration.phases import Phase, PhaseError, UnsteadyE
 from hxp_enterprise_llm.configuration.pipeline import Draft, Judge, Loaded, assemble, compiled
 from hxp_enterprise_llm.configuration.snapshot import Snapshot, canonical, document_of, hash_of
 from hxp_enterprise_llm.configuration.sources.base import Layer, Source
+from hxp_enterprise_llm.configuration.threads import Threads, in_thread
 from hxp_enterprise_llm.configuration.watcher import fingerprint
 from hxp_enterprise_llm.core.exceptions import DependencyError, RefusedError
 
@@ -55,6 +57,16 @@ class Candidates(Generic[ModelT]):
     judge: Judge[ModelT] | None
     resolver: Resolver | None
     timeout: float
+    _reading: Threads = field(default_factory=partial(Threads, "configuration-sources"))
+    _resolving: Threads = field(default_factory=partial(Threads, "configuration-secrets"))
+
+    async def seen(self, sources: Sequence[Source]) -> str | None:
+        """Return the fingerprint of the sources' files; None where they do not answer."""
+        try:
+            async with asyncio.timeout(self.timeout):
+                return await self._reading.run(fingerprint, watched(sources))
+        except TimeoutError:
+            return None
 
     async def read(self, sources: Sequence[Source]) -> tuple[list[Layer], str]:
         """Return the layers of all sources, of one moment, and the fingerprint of their files.
@@ -63,8 +75,9 @@ class Candidates(Generic[ModelT]):
             PhaseError: A source cannot be reached, or the files change all the time.
         """
         try:
-            async with asyncio.timeout(self.timeout):
-                return await _steady(sources)
+            with self._reading.used():
+                async with asyncio.timeout(self.timeout):
+                    return await _steady(sources)
         except TimeoutError:
             error = DependencyError(
                 f"the sources did not answer within {self.timeout:g} s",
@@ -138,8 +151,9 @@ class Candidates(Generic[ModelT]):
         if self.resolver is None or not wanted:
             return {}
         try:
-            async with asyncio.timeout(self.timeout), asyncio.TaskGroup() as group:
-                tasks = [group.create_task(_resolved(self.resolver, item)) for item in wanted]
+            with self._resolving.used():
+                async with asyncio.timeout(self.timeout), asyncio.TaskGroup() as group:
+                    tasks = [group.create_task(_resolved(self.resolver, item)) for item in wanted]
         except TimeoutError:
             error = DependencyError(
                 f"secrets were not resolved within {self.timeout:g} s",
@@ -184,11 +198,11 @@ def _broken(path: KeyPath, value: Any) -> Iterator[KeyPath]:
 
 async def _steady(sources: Sequence[Source]) -> tuple[list[Layer], str]:
     """Read all sources between two equal fingerprints, so that no two revisions are mixed."""
-    before = await asyncio.to_thread(fingerprint, watched(sources))
+    before = await in_thread(fingerprint, watched(sources))
     for _ in range(_TRIES):
         # One after the other: the first that fails is the one that is named.
         layers = [await source.read() for source in sources]
-        after = await asyncio.to_thread(fingerprint, watched(sources))
+        after = await in_thread(fingerprint, watched(sources))
         if after == before:
             return layers, after
         before = after
@@ -223,7 +237,7 @@ async def _resolved(resolver: Resolver, reference: str) -> Secret:
     found: Any = (
         resolver(reference)
         if inspect.iscoroutinefunction(resolver)
-        else await asyncio.to_thread(resolver, reference)
+        else await in_thread(resolver, reference)
     )
     secret: Secret = await found if inspect.isawaitable(found) else found
     return secret
@@ -231,8 +245,8 @@ async def _resolved(resolver: Resolver, reference: str) -> Secret:
 
 def references(value: BaseModel) -> Iterator[str]:
     """Yield the references to secrets of a model, those in maps and lists too."""
-    for name, field in type(value).model_fields.items():
-        yield from _of_field(getattr(value, name), secret=holds_secrets(field))
+    for name, info in type(value).model_fields.items():
+        yield from _of_field(getattr(value, name), secret=holds_secrets(info))
 
 
 def _of_field(value: Any, *, secret: bool) -> Iterator[str]:

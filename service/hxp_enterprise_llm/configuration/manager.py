@@ -55,7 +55,7 @@ from hxp_enterprise_llm.configuration.sources.base import Source
 from hxp_enterprise_llm.configuration.sources.memory import MemorySource
 from hxp_enterprise_llm.configuration.standing import Standing
 from hxp_enterprise_llm.configuration.start import Start
-from hxp_enterprise_llm.configuration.watcher import Watcher, WatchSettings, fingerprint
+from hxp_enterprise_llm.configuration.watcher import Watcher, WatchSettings
 from hxp_enterprise_llm.core.exceptions import RefusedError
 from hxp_enterprise_llm.core.metrics import MetricsRegistry
 from hxp_enterprise_llm.core.reload import Reloadable
@@ -389,7 +389,7 @@ class ConfigurationManager(Generic[ModelT]):
         """
         self._series.event(self.name, cause)
         if cause == "file":
-            seen = await asyncio.to_thread(fingerprint, watched(self._sources))
+            seen = await self._candidates.seen(self._sources)
             failure = self._standing.failure
             unread = failure is not None and failure.phase is Phase.READ
             # Files that could not be read are no others when they can.

@@ -14,6 +14,7 @@ from hxp_enterprise_llm.configuration.document import (
     read_document,
 )
 from hxp_enterprise_llm.configuration.sources.base import Layer
+from hxp_enterprise_llm.configuration.threads import in_thread
 
 ENDINGS = (".yaml", ".yml", ".json", ".toml", ".ini")
 MOST_FILES = 32
@@ -51,9 +52,7 @@ class FileSource:
 
     async def read(self) -> Layer:
         """Read the file and its chain, in a thread."""
-        import asyncio
-
-        return await asyncio.to_thread(self.read_now)
+        return await in_thread(self.read_now)
 
     def read_now(self) -> Layer:
         """Read the file and its chain."""

@@ -9,6 +9,7 @@ from hxp_enterprise_llm.configuration.diagnostics import Diagnostic, Place
 from hxp_enterprise_llm.configuration.document import LIMITS, Limits, plain_name
 from hxp_enterprise_llm.configuration.sources.base import Layer
 from hxp_enterprise_llm.configuration.sources.files import ENDINGS, chain
+from hxp_enterprise_llm.configuration.threads import in_thread
 
 
 @dataclass
@@ -43,9 +44,7 @@ class FolderSource:
 
     async def read(self) -> Layer:
         """Read every file, in a thread."""
-        import asyncio
-
-        return await asyncio.to_thread(self.read_now)
+        return await in_thread(self.read_now)
 
     def read_now(self) -> Layer:
         """Read every file."""

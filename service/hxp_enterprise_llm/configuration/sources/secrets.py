@@ -16,6 +16,7 @@ from hxp_enterprise_llm.configuration.diagnostics import Diagnostic, KeyPath, Pl
 from hxp_enterprise_llm.configuration.fields import fields_of, is_secret, members
 from hxp_enterprise_llm.configuration.messages import suggest
 from hxp_enterprise_llm.configuration.sources.base import Layer, put
+from hxp_enterprise_llm.configuration.threads import in_thread
 
 
 @dataclass
@@ -45,9 +46,7 @@ class SecretsSource:
 
     async def read(self) -> Layer:
         """List the folder, in a thread."""
-        import asyncio
-
-        return await asyncio.to_thread(self.read_now)
+        return await in_thread(self.read_now)
 
     def read_now(self) -> Layer:
         """List the folder; a missing one says nothing."""
