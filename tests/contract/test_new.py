@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import keyword
 import os
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from hxp_enterprise_llm.cli import main, skeleton
+from hxp_enterprise_llm.cli.skeleton import Skeleton
 from hxp_enterprise_llm.core.exceptions import ExitCode, RefusedError
 
 pytestmark = pytest.mark.feature("CO-13")
@@ -128,6 +135,56 @@ def test_nothing_is_overwritten(copy: Path) -> None:
 def test_a_name_that_does_not_fit_is_refused(name: str) -> None:
     with pytest.raises(RefusedError, match="is no name"):
         skeleton.service(ROOT, name)
+
+
+@pytest.mark.parametrize("make", [skeleton.service, skeleton.role])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *keyword.kwlist[3:],
+        *(word for word in keyword.softkwlist if word != "_"),
+        *("json", "asyncio", "string", "print", "list", "copy", "schema", "validate"),
+        *("model-dump", "model-validate-x", "base-infrastructure", "always", "untagged"),
+        *("yes", "no", "on", "off", "null", "true"),
+    ],
+)
+def test_a_name_that_python_or_ansible_has_is_refused_with_another(
+    make: Callable[[Path, str], Skeleton], name: str
+) -> None:
+    with pytest.raises(RefusedError, match=f"{name} is no name for it: ") as refused:
+        make(ROOT, name)
+    found = re.search(r"such as (site-\S+)\.$", refused.value.next_step)
+    assert found is not None
+    _compiles(make(ROOT, found[1]))
+
+
+@given(name=st.from_regex(r"[a-z][a-z0-9]{0,9}(-[a-z0-9]{1,10})?", fullmatch=True))
+@example("model-index")
+@example("vector-index")
+@example("a-if")
+def test_what_any_other_name_gives_is_python(name: str) -> None:
+    for make in (skeleton.service, skeleton.role):
+        try:
+            made = make(ROOT, name)
+        except RefusedError:
+            continue
+        _compiles(made)
+
+
+def _compiles(made: Skeleton) -> None:
+    for path, content in (made.files | made.edits).items():
+        if path.endswith(".py"):
+            tree = ast.parse(content, path)
+            compile(tree, path, "exec")
+            named = [
+                alias.asname or alias.name
+                for node in ast.walk(tree)
+                if isinstance(node, ast.ImportFrom)
+                for alias in node.names
+            ]
+            classes = [node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+            assert not set(named) & set(classes), path
+            assert all(part.isidentifier() for part in Path(path).with_suffix("").parts), path
 
 
 def test_what_cannot_be_written_whole_is_not_written_at_all(copy: Path) -> None:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import builtins
+import keyword
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
+
+import yaml
+from pydantic import BaseModel
 
 from hxp_enterprise_llm.core.exceptions import RefusedError
 from hxp_enterprise_llm.utilities.files import write_atomic
@@ -15,6 +21,7 @@ _TEMPLATES = Path(__file__).parent / "skeletons"
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _LONGEST = 22
 """`citadel-` and the name are a user's name on a host: 32 characters at most."""
+_TAGS = frozenset({"always", "never", "tagged", "untagged"})
 _FIRST_PORT, _PORTS = 18_000, 2_000
 
 
@@ -80,7 +87,7 @@ def service(root: Path, name: str) -> Skeleton:
     Raises:
         RefusedError: The name is not fit, or taken.
     """
-    words = _words(name)
+    words = _module(name)
     _refuse_taken(root / "service/hxp_enterprise_llm" / words["module"], name)
     return _free(root, Skeleton(dict(_rendered("service", words)), {}))
 
@@ -91,7 +98,7 @@ def role(root: Path, name: str) -> Skeleton:
     Raises:
         RefusedError: The name is not fit, or taken.
     """
-    words = _words(name)
+    words = _module(name)
     _refuse_taken(root / "roles" / words["module"], name)
     edits = {place.path: _edited(root / place.path, place, words) for place in _PLACES}
     return _free(root, Skeleton(dict(_rendered("role", words)), edits))
@@ -137,12 +144,39 @@ def _words(name: str) -> dict[str, str]:
             f"{name!r} is no name for it",
             next_step=f"Write at most {_LONGEST} of a-z, 0-9 and `-`, such as vector-index.",
         )
+    if not isinstance(yaml.safe_load(name), str):
+        raise _unfit(name, "YAML reads it as another value than a text")
     return {
         "name": name,
         "module": name.replace("-", "_"),
         "Class": "".join(word.capitalize() for word in name.split("-")),
         "port": str(_FIRST_PORT + sum(name.encode()) % _PORTS),
     }
+
+
+def _module(name: str) -> dict[str, str]:
+    """Return the words of what gets a Python module, classes and fields of this name."""
+    words = _words(name)
+    module, name_of_class = words["module"], words["Class"]
+    if keyword.iskeyword(module) or keyword.issoftkeyword(module):
+        raise _unfit(name, "it is a word of Python's own")
+    if module in sys.stdlib_module_names or hasattr(builtins, module):
+        raise _unfit(name, "Python's standard library has this name")
+    if hasattr(BaseModel, module) or module.startswith(("model_dump", "model_validate")):
+        raise _unfit(name, "every model has an attribute of this name")
+    if module in _TAGS:
+        raise _unfit(name, "Ansible's tags have this name")
+    templates = "".join(file.read_text("utf-8") for file in _TEMPLATES.rglob("*.tmpl"))
+    if re.search(rf"\b{name_of_class}(Service|Config)\b", templates):
+        raise _unfit(name, f"a base class is named {name_of_class}Service")
+    return words
+
+
+def _unfit(name: str, why: str) -> RefusedError:
+    other = f"site-{name}"[:_LONGEST].rstrip("-")
+    return RefusedError(
+        f"{name} is no name for it: {why}", next_step=f"Choose another, such as {other}."
+    )
 
 
 def _rendered(kind: str, words: dict[str, str]) -> Iterator[tuple[str, str]]:

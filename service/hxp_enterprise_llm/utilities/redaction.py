@@ -185,8 +185,8 @@ def _forms(value: str) -> Iterator[str]:
     for text in (quote(data), quote(data, safe=""), quote_plus(data)):
         yield text
         yield re.sub("%..", lambda found: found[0].lower(), text)
-    for text in (base64.b64encode(data), base64.urlsafe_b64encode(data)):
-        yield text.decode().rstrip("=")
+    for encoded in (base64.b64encode(data), base64.urlsafe_b64encode(data)):
+        yield encoded.decode().rstrip("=")
     yield data.hex()
     yield data.hex().upper()
     # As a number it has no zeros before it.
