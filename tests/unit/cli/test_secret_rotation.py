@@ -256,6 +256,11 @@ def test_compliance_judges_the_age_of_secrets_and_of_their_key_and_the_audit_log
     assert judged()["S202"] == "fail: 2 older than 90 days"
     assert piped("rotate", "local", "--due") == 0
     assert judged()["S202"] == "pass: 0 older than 90 days"
+    # An entry that was changed must not look young.
+    sealed = (state / "secrets.json").read_text()
+    (state / "secrets.json").write_text(sealed.replace('"version": 2', '"version": 3'))
+    assert judged()["S202"].startswith("fail: 1 ")
+    (state / "secrets.json").write_text(sealed)
     assert judged()["S301"].startswith("pass: ")
     log = state / "audit.jsonl"
     log.write_text(log.read_text().replace("person:", "nobody:", 1))

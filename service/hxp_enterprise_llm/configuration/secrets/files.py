@@ -7,7 +7,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +107,19 @@ def locked(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Hold a lock as `locked` does.
+
+    Raises:
+        SecretFileError: It cannot be taken.
+    """
+    with ExitStack() as stack:
+        with reporting(path, "locked"):
+            stack.enter_context(locked(path))
+        yield
 
 
 def member(document: Any, name: str, kind: type, where: Path) -> Any:

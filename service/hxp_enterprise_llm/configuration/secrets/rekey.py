@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hxp_enterprise_llm.configuration.audit import AuditEvent, AuditLog
-from hxp_enterprise_llm.configuration.secrets.files import locked
+from hxp_enterprise_llm.configuration.secrets.files import locked, reporting, signature
 from hxp_enterprise_llm.configuration.secrets.keyring import Clock, Guard, KeyRing, utc_now
 from hxp_enterprise_llm.configuration.secrets.references import AUDIT_FILE, operator
-from hxp_enterprise_llm.configuration.secrets.store import SealedStore
+from hxp_enterprise_llm.configuration.secrets.store import SEALED_NAME, SealedStore
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,7 @@ def rekey(
 
     def stores() -> dict[str, SealedStore]:
         return {
-            file.parent.name: SealedStore(file.parent, ring=ring, clock=clock)
-            for file in sorted(state.glob("*/secrets.json"))
+            folder.name: SealedStore(folder, ring=ring, clock=clock) for folder in _sealed(state)
         }
 
     if dry_run:
@@ -66,6 +65,9 @@ def rekey(
     with locked(state / "secrets.lock"):
         # Found under the lock: who writes first after it seals with the new key.
         found = stores()
+        if not found:
+            # A ring is made with the first secret: one without any means that a file is missing.
+            return Rekeyed("", {}, ())
         # A lost ring is not replaced by a new one: what it sealed would stay closed.
         for store in found.values():
             store.refuse_lost_ring()
@@ -80,6 +82,25 @@ def rekey(
         # Found again: a file that came since, from a backup, keeps the key that it needs.
         used = frozenset[str]().union(*(store.used_keys() for store in stores().values()))
         return Rekeyed(added, counts, ring.retire(used))
+
+
+def _sealed(state: Path) -> list[Path]:
+    """Return the folders with a sealed file; who cannot be asked may need the keys of before.
+
+    Raises:
+        SecretFileError: A folder or file cannot be looked at.
+    """
+    found = []
+    with reporting(state, "read"):
+        folders = sorted(folder for folder in state.iterdir() if folder.is_dir())
+    for folder in folders:
+        file = folder / SEALED_NAME
+        with reporting(file, "read"):
+            # A link to nowhere is an error here: what it points to may be away for a while.
+            if file.is_symlink() or signature(file):
+                file.stat()
+                found.append(folder)
+    return found
 
 
 def _record(folder: Path, actor: str, key_id: str, count: int, clock: Clock) -> None:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from hxp_enterprise_llm.configuration.secrets.errors import SecretRefusedError
+from hxp_enterprise_llm.configuration.secrets.values import looks_generated
 
 MOST_DAYS = 3650
 
@@ -92,3 +93,8 @@ def labelled(days: str | None) -> RotationRule:
     return RotationRule(
         problem=f"its label with the days of rotation is no number from 1 to {MOST_DAYS}"
     )
+
+
+def derived(path: str, value: str) -> RotationRule:
+    """Return the rule of a value that nobody wrote one down for: ours have a form of their own."""
+    return RotationRule(MadeBy.GENERATED if looks_generated(path, value) else MadeBy.GIVEN)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -25,6 +25,7 @@ from hxp_enterprise_llm.configuration.secrets.entries import (
     read_entries,
 )
 from hxp_enterprise_llm.configuration.secrets.errors import (
+    SecretError,
     SecretNotFoundError,
     SecretRefusedError,
     TamperedError,
@@ -33,20 +34,21 @@ from hxp_enterprise_llm.configuration.secrets.errors import (
 from hxp_enterprise_llm.configuration.secrets.files import (
     UNSEEN,
     Signature,
-    locked,
+    held,
     replace_whole,
     reporting,
     settled,
     signature,
 )
 from hxp_enterprise_llm.configuration.secrets.keyring import ROTATE_EVERY, Clock, KeyRing, utc_now
-from hxp_enterprise_llm.configuration.secrets.rules import MadeBy, RotationRule
+from hxp_enterprise_llm.configuration.secrets.rules import MadeBy, RotationRule, derived
 from hxp_enterprise_llm.configuration.secrets.secret import Secret
-from hxp_enterprise_llm.configuration.secrets.values import looks_generated
+from hxp_enterprise_llm.core.exceptions import CitadelError
 
 if TYPE_CHECKING:
     from hxp_enterprise_llm.configuration.secrets.backup import Saved
 
+SEALED_NAME = "secrets.json"
 _OLD_NONCE_BYTES = 12
 
 
@@ -68,7 +70,7 @@ class SealedStore:
         clock: Clock = utc_now,
         rotate_every: timedelta = ROTATE_EVERY,
     ) -> None:
-        self.file = folder / "secrets.json"
+        self.file = folder / SEALED_NAME
         self.environment = folder.name
         self.ring = ring or KeyRing(folder.parent / "secrets.key", clock=clock)
         self._clock, self._rotate_every = clock, rotate_every
@@ -113,7 +115,7 @@ class SealedStore:
         """
         value = self.get(path).reveal()
         entry = self.entry(path)
-        return entry if entry.format == FORMAT else replace(entry, rule=_derived(path, value))
+        return entry if entry.format == FORMAT else replace(entry, rule=derived(path, value))
 
     def get(self, path: str) -> Secret:
         """Return a value.
@@ -165,8 +167,15 @@ class SealedStore:
         with self._renewing(path):
             rule, offered = self._offer(path, fresh)
             new = work(rule, offered)
-            with self._writing() as entries:
-                self._put(entries, path, new, None, rule.made_by)
+            try:
+                with self._writing() as entries:
+                    self._put(entries, path, new, None, rule.made_by)
+            except CitadelError as error:
+                raise SecretError(
+                    f"the hook of secret {path} ended well, and {error.message}",
+                    next_step="Mend that, then rotate it again: a hook that printed nothing gets "
+                    "the same value.",
+                ) from None
 
     def set_rule(self, path: str, rule: RotationRule) -> Entry:
         """Change how a secret is renewed, and return what lies there now; its value stays.
@@ -296,21 +305,14 @@ class SealedStore:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the lock that all writers of the folder take; no write of this store inside."""
-        with self._holding(self._lock_file):
+        with held(self._lock_file):
             yield
 
     @contextmanager
     def _renewing(self, path: str) -> Iterator[None]:
         """Hold the lock of one secret: a hook runs long, and may itself write other secrets."""
         name = hashlib.sha256(path.encode()).hexdigest()[:16]
-        with self._holding(self.file.with_name(f".renewing-{name}.lock")):
-            yield
-
-    @contextmanager
-    def _holding(self, file: Path) -> Iterator[None]:
-        with ExitStack() as stack:
-            with reporting(file, "locked"):
-                stack.enter_context(locked(file))
+        with held(self.file.with_name(f".renewing-{name}.lock")):
             yield
 
     def _offer(self, path: str, fresh: Secret) -> tuple[RotationRule, Secret]:
@@ -409,7 +411,7 @@ class SealedStore:
             return entry
         value = self._open(path, entry)
         if entry.format != FORMAT:
-            return self._sealed(path, value, entry, _derived(path, value))
+            return self._sealed(path, value, entry, derived(path, value))
         self._open_pending(path, entry)
         return replace(
             entry,
@@ -490,8 +492,3 @@ class SealedStore:
         with reporting(self.file, "written"):
             replace_whole(self.file, document_of(entries))
         self._entries, self._seen = entries, UNSEEN
-
-
-def _derived(path: str, value: str) -> RotationRule:
-    """Return the rule of a value of an older format: ours have a form of their own."""
-    return RotationRule(MadeBy.GENERATED if looks_generated(path, value) else MadeBy.GIVEN)

@@ -11,7 +11,11 @@ import pytest
 
 from hxp_enterprise_llm.configuration.audit import AuditLog
 from hxp_enterprise_llm.configuration.secrets import rekey as module
-from hxp_enterprise_llm.configuration.secrets.errors import TamperedError, UnknownKeyError
+from hxp_enterprise_llm.configuration.secrets.errors import (
+    SecretFileError,
+    TamperedError,
+    UnknownKeyError,
+)
 from hxp_enterprise_llm.configuration.secrets.files import locked
 from hxp_enterprise_llm.configuration.secrets.keyring import KeyRing
 from hxp_enterprise_llm.configuration.secrets.rekey import rekey
@@ -30,14 +34,8 @@ def state(tmp_path: Path) -> Path:
 @pytest.mark.feature("CX-03")
 def test_a_rekey_that_broke_off_leaves_all_readable_and_the_next_one_ends_it(state: Path) -> None:
     before = KeyRing(state / "secrets.key").current()[0]
-    file = state / "second/secrets.json"
-    whole = file.read_text()
-    document = json.loads(whole)
-    document["entries"]["a"]["envelope"] = document["entries"]["a"]["envelope"][:20]
-    file.write_text(json.dumps(document))
-    with pytest.raises(TamperedError):
-        rekey(state)
-    file.write_text(whole)
+    KeyRing(state / "secrets.key").add_key()
+    assert SealedStore(state / "first").rewrap() == ("a",)
     assert [SealedStore(state / name).get("a").reveal() for name in ("first", "second")] == [
         "first",
         "second",
@@ -49,11 +47,42 @@ def test_a_rekey_that_broke_off_leaves_all_readable_and_the_next_one_ends_it(sta
     assert SealedStore(state / "first").get("a").reveal() == "first"
 
 
+def test_a_changed_secret_anywhere_keeps_a_rekey_from_beginning(state: Path) -> None:
+    file, ring = state / "second/secrets.json", (state / "secrets.key").read_bytes()
+    document = json.loads(file.read_text())
+    document["entries"]["a"]["envelope"] = document["entries"]["a"]["envelope"][:20]
+    file.write_text(json.dumps(document))
+    first = (state / "first/secrets.json").read_bytes()
+    with pytest.raises(TamperedError, match="secret a was changed"):
+        rekey(state)
+    assert (state / "secrets.key").read_bytes() == ring
+    assert (state / "first/secrets.json").read_bytes() == first
+
+
 def test_a_lost_ring_is_not_replaced(state: Path) -> None:
     (state / "secrets.key").unlink()
     with pytest.raises(UnknownKeyError, match="is missing"):
         rekey(state)
     assert not (state / "secrets.key").exists()
+
+
+@pytest.mark.parametrize("target", ["secrets.json", "nowhere"])
+def test_an_environment_that_cannot_be_looked_at_keeps_the_keys_that_it_may_need(
+    state: Path, target: str
+) -> None:
+    before = (state / "secrets.key").read_bytes()
+    file = state / "second/secrets.json"
+    file.unlink()
+    # A link to itself, and one to a place that is not there now.
+    file.symlink_to(target)
+    with pytest.raises(SecretFileError, match=f"{file} cannot be read"):
+        rekey(state)
+    assert (state / "secrets.key").read_bytes() == before
+
+
+def test_without_secrets_no_key_is_made(tmp_path: Path) -> None:
+    assert rekey(tmp_path).environments == {}
+    assert not (tmp_path / "secrets.key").exists()
 
 
 @pytest.mark.feature("CX-03")

@@ -132,6 +132,25 @@ async def test_a_hook_does_not_begin_when_its_value_could_not_be_written(
     assert provider.taken == []
 
 
+async def test_a_value_that_cannot_be_kept_after_its_hook_is_offered_again(
+    make: Make, hooked: SealedFile
+) -> None:
+    provider, lock = Provider(), hooked.store.file.parents[1] / "secrets.lock"
+
+    def spoiling(program: str, path: str, fresh: Secret) -> Secret:
+        lock.unlink()
+        lock.mkdir()
+        return provider(program, path, fresh)
+
+    with pytest.raises(SecretError, match=r"ended well, and .* cannot be locked") as caught:
+        await make(hooked, hook=spoiling).rotate("a", actor="ann")
+    assert "rotate it again" in caught.value.next_step
+    lock.rmdir()
+    await make(hooked, hook=provider).rotate("a", actor="ann")
+    assert len(set(provider.taken)) == 1
+    assert SealedStore(hooked.store.file.parent).get("a").reveal() == provider.taken[0]
+
+
 async def test_two_rotations_at_once_come_one_after_the_other(
     make: Make, hooked: SealedFile
 ) -> None:
