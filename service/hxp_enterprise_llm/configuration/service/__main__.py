@@ -50,8 +50,8 @@ def serve(config: Path, *, check: bool) -> int:
     from hxp_enterprise_llm.configuration.service.process import run
     from hxp_enterprise_llm.utilities.logging import LoggingSettings, configure
 
-    with closing(configure(LoggingSettings())):
-        asyncio.Runner(loop_factory=uvloop.new_event_loop).run(run(config))
+    with closing(configure(LoggingSettings())) as logging:
+        asyncio.Runner(loop_factory=uvloop.new_event_loop).run(run(config, logging.redactor))
     return 0
 
 

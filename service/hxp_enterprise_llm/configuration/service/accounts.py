@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Security
+from fastapi import APIRouter, Path
 
 from hxp_enterprise_llm.configuration.secrets.secret import Secret
 from hxp_enterprise_llm.configuration.security.access import Do
 from hxp_enterprise_llm.configuration.security.errors import NoPersonError
 from hxp_enterprise_llm.configuration.service.guard import Caller, GuardedRoute, Within
-from hxp_enterprise_llm.configuration.service.routes import BASIC
+from hxp_enterprise_llm.configuration.service.routes import KEYED
 from hxp_enterprise_llm.schemas.access import Name, PrincipalKind
 from hxp_enterprise_llm.schemas.configuration_service import AccountList, AccountView, NewPassword
 
-router = APIRouter(prefix="/v1/accounts", route_class=GuardedRoute, dependencies=[Security(BASIC)])
+router = APIRouter(prefix="/v1/accounts", route_class=GuardedRoute, dependencies=KEYED)
 Whose = Annotated[Name, Path(description="The person's principal.")]
 
 

@@ -54,8 +54,13 @@ def build_app(parts: Parts | None = None) -> FastAPI:
     for kind in (CitadelError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, _problem)
     app.add_api_route("/health/live", _live, name="live", response_model=None)
-    app.add_api_route("/health/ready", _ready, name="ready", response_model=HealthStatus)
-    app.add_api_route("/metrics", _metrics, name="metrics", response_class=Response)
+    unready: dict[int | str, dict[str, Any]] = {
+        503: {"model": HealthStatus, "description": "It does not take requests."}
+    }
+    app.add_api_route(
+        "/health/ready", _ready, name="ready", response_model=HealthStatus, responses=unready
+    )
+    app.add_api_route("/metrics", _metrics, name="metrics", response_class=_Metrics)
     return app
 
 
@@ -66,6 +71,12 @@ def openapi() -> str:
         for operation in path.values():
             _with_problem(operation)
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+class _Metrics(Response):
+    """Series in Prometheus' text form."""
+
+    media_type = _METRICS
 
 
 async def _live() -> dict[str, str]:
@@ -81,7 +92,7 @@ async def _ready(request: Request) -> Response:
 
 async def _metrics(request: Request) -> Response:
     """Return all series in Prometheus' text form."""
-    return Response(parts_of(request).expose(), media_type=_METRICS)
+    return _Metrics(parts_of(request).expose())
 
 
 async def _problem(request: Request, error: Exception) -> Response:
@@ -90,7 +101,7 @@ async def _problem(request: Request, error: Exception) -> Response:
 
 def _with_problem(operation: dict[str, Any]) -> None:
     """Name the media type that problems really have."""
-    content = operation["responses"].get("default", {}).get("content", {})
-    if "application/json" in content:
-        content[MEDIA_TYPE] = content.pop("application/json")
+    default = operation["responses"].get("default", {})
+    # The library gives errors the media type of the route's good answer.
+    default["content"] = {MEDIA_TYPE: next(iter(default["content"].values()))}
     operation["responses"].pop("422", None)

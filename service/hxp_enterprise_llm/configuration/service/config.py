@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -24,6 +24,8 @@ from hxp_enterprise_llm.schemas.configuration_service import (
     DatabaseStore,
 )
 
+Learn = Callable[[str], None]
+"""Told each credential, so that no log and no error shows it: `Redactor.learn`."""
 _SHORTEST = 16
 _PURPOSE = b"citadel signing key"
 _AUDIT_PURPOSE = b"citadel audit key"
@@ -85,7 +87,13 @@ def is_here(host: str) -> bool:
         return host == "localhost"
 
 
-def credential(name: str, environ: Mapping[str, str] | None = None) -> Secret:
+def _unheard(_: str) -> None:
+    """Learn nothing: of checks and commands, which log nothing."""
+
+
+def credential(
+    name: str, environ: Mapping[str, str] | None = None, *, learn: Learn = _unheard
+) -> Secret:
     """Return a credential as systemd hands it over.
 
     Raises:
@@ -103,10 +111,11 @@ def credential(name: str, environ: Mapping[str, str] | None = None) -> Secret:
             f"credential {name} is missing, or shorter than {_SHORTEST} characters",
             next_step=f"Put it into the file {name} of the folder $CREDENTIALS_DIRECTORY.",
         )
+    learn(text)
     return Secret(text)
 
 
-def signer_of(config: ConfigurationServiceConfig) -> Signer | None:
+def signer_of(config: ConfigurationServiceConfig, *, learn: Learn = _unheard) -> Signer | None:
     """Return what signs revisions; all servers with the same credential sign with one key.
 
     Raises:
@@ -116,23 +125,25 @@ def signer_of(config: ConfigurationServiceConfig) -> Signer | None:
         return None
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    secret = credential(config.signing)
+    secret = credential(config.signing, learn=learn)
     private = hmac.digest(secret.reveal().encode(), _PURPOSE, "sha256")
     public = Ed25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
     return Signer(private, Verifier({key_id_of(public): public}))
 
 
-def sealing_of(config: ConfigurationServiceConfig) -> CredentialKeys | None:
+def sealing_of(
+    config: ConfigurationServiceConfig, *, learn: Learn = _unheard
+) -> CredentialKeys | None:
     """Return what stored revisions are sealed with; None: they are not.
 
     Raises:
         InvalidConfigurationError: A credential is missing.
     """
-    secrets = [credential(name) for name in config.sealing]
+    secrets = [credential(name, learn=learn) for name in config.sealing]
     return CredentialKeys(secrets) if secrets else None
 
 
-def audit_key_of(config: ConfigurationServiceConfig) -> bytes | None:
+def audit_key_of(config: ConfigurationServiceConfig, *, learn: Learn = _unheard) -> bytes | None:
     """Return the key of the audit log's chain; None: it has one of its own.
 
     Raises:
@@ -140,11 +151,11 @@ def audit_key_of(config: ConfigurationServiceConfig) -> bytes | None:
     """
     if config.audit_key is None:
         return None
-    secret = credential(config.audit_key).reveal().encode()
+    secret = credential(config.audit_key, learn=learn).reveal().encode()
     return hmac.digest(secret, _AUDIT_PURPOSE, "sha256")
 
 
-def backend_of(config: ConfigurationServiceConfig) -> Backend:
+def backend_of(config: ConfigurationServiceConfig, *, learn: Learn = _unheard) -> Backend:
     """Return where revisions are kept.
 
     Raises:
@@ -153,7 +164,7 @@ def backend_of(config: ConfigurationServiceConfig) -> Backend:
     if isinstance(config.store, DatabaseStore):
         from hxp_enterprise_llm.configuration.service.shared import PostgresBackend, database_of
 
-        password = credential(config.store.credential)
+        password = credential(config.store.credential, learn=learn)
         database = database_of(config.store, password.reveal())
         return PostgresBackend(database, config.environment)
     return FileBackend(Path(config.store.folder) / "revisions")

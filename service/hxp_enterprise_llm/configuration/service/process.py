@@ -15,25 +15,42 @@ from hxp_enterprise_llm.configuration.service.config import (
     signer_of,
 )
 from hxp_enterprise_llm.configuration.service.server import ConfigurationService
+from hxp_enterprise_llm.schemas.configuration_service import ConfigurationServiceConfig
+from hxp_enterprise_llm.utilities.redaction import Redactor
 
 
-async def run(path: Path) -> None:
+async def run(path: Path, redactor: Redactor) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Args:
         path: The service's own file; a change of it is taken while it runs.
+        redactor: Of the process's logs; learns each credential.
 
     Raises:
         CitadelError: The file is not valid, a credential is missing, or the port is taken.
     """
     manager = manager_of(path)
     config = checked((await manager.load()).config)
-    service = ConfigurationService(
+    await serve(service_of(config, redactor), manager, follow=config.hot_reload)
+
+
+def service_of(config: ConfigurationServiceConfig, redactor: Redactor) -> ConfigurationService:
+    """Return the service that a configuration describes; it does not run yet.
+
+    Args:
+        config: The configuration.
+        redactor: Learns each credential.
+
+    Raises:
+        InvalidConfigurationError: A credential is missing.
+    """
+    learn = redactor.learn
+    return ConfigurationService(
         config,
-        key=credential(config.credential),
-        backend=backend_of(config),
-        signer=signer_of(config),
-        sealing=sealing_of(config),
-        audit_key=audit_key_of(config),
+        key=credential(config.credential, learn=learn),
+        backend=backend_of(config, learn=learn),
+        signer=signer_of(config, learn=learn),
+        sealing=sealing_of(config, learn=learn),
+        audit_key=audit_key_of(config, learn=learn),
+        redactor=redactor,
     )
-    await serve(service, manager, follow=config.hot_reload)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fastapi import APIRouter, Security
+from fastapi import APIRouter
 
 from hxp_enterprise_llm.configuration.revisions import Revision
 from hxp_enterprise_llm.configuration.security.access import Do
@@ -12,12 +12,10 @@ from hxp_enterprise_llm.configuration.security.compliance import Facts
 from hxp_enterprise_llm.configuration.service.config import is_here
 from hxp_enterprise_llm.configuration.service.guard import Caller, GuardedRoute, Within
 from hxp_enterprise_llm.configuration.service.parts import Parts
-from hxp_enterprise_llm.configuration.service.routes import BASIC
+from hxp_enterprise_llm.configuration.service.routes import KEYED
 from hxp_enterprise_llm.schemas.configuration_service import ComplianceView
 
-router = APIRouter(
-    prefix="/v1/compliance", route_class=GuardedRoute, dependencies=[Security(BASIC)]
-)
+router = APIRouter(prefix="/v1/compliance", route_class=GuardedRoute, dependencies=KEYED)
 _NEWEST = 20
 """Revisions of each document that are looked at."""
 

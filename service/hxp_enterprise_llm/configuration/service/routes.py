@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response, Security
-from fastapi.security import HTTPBasic
+from fastapi.security import HTTPBasic, HTTPBearer
 from starlette.responses import StreamingResponse
 
 from hxp_enterprise_llm.configuration.approval import is_same
@@ -61,7 +61,19 @@ from hxp_enterprise_llm.schemas.configuration_service import (
 from hxp_enterprise_llm.schemas.pagination import MOST
 
 BASIC = HTTPBasic(auto_error=False, description="A principal and its key.")
-router = APIRouter(prefix="/v1", route_class=GuardedRoute, dependencies=[Security(BASIC)])
+BEARER = HTTPBearer(auto_error=False, description="The token of a session.")
+KEYED = [Security(BASIC), Security(BEARER)]
+router = APIRouter(prefix="/v1", route_class=GuardedRoute, dependencies=KEYED)
+_TAGGED: dict[int | str, dict[str, Any]] = {
+    200: {
+        "headers": {
+            "ETag": {
+                "description": "The revision, for If-Match of a change.",
+                "schema": {"type": "string"},
+            }
+        }
+    }
+}
 _DOCUMENT = "/documents/{kind}/{name}"
 _ETAG = re.compile(r'(?:W/)?"([1-9][0-9]{0,17})"')
 _NUMBER = re.compile(r"[0-9]{1,18}")
@@ -96,7 +108,7 @@ async def list_documents(parts: Within, call: Caller) -> DocumentList:
     )
 
 
-@router.get(_DOCUMENT)
+@router.get(_DOCUMENT, responses=_TAGGED)
 async def read_document(
     parts: Within, call: Caller, response: Response, kind: Kind, name: Named
 ) -> DocumentView:
@@ -152,7 +164,7 @@ async def plan(
     return plan_view(proposal, _readable(call, key))
 
 
-@router.put(_DOCUMENT)
+@router.put(_DOCUMENT, responses=_TAGGED)
 async def apply(
     parts: Within,
     call: Caller,
@@ -177,7 +189,7 @@ async def apply(
     )
 
 
-@router.post(_DOCUMENT + "/rollback")
+@router.post(_DOCUMENT + "/rollback", responses=_TAGGED)
 async def rollback(
     parts: Within,
     call: Caller,

@@ -29,6 +29,7 @@ from hxp_enterprise_llm.configuration.service.errors import (
 )
 from hxp_enterprise_llm.configuration.service.fleet import MemoryFleet, Replica, view
 from hxp_enterprise_llm.configuration.service.kinds import DocumentKey, kinds
+from hxp_enterprise_llm.configuration.service.process import service_of
 from hxp_enterprise_llm.configuration.service.shared import dsn_of
 from hxp_enterprise_llm.core.exceptions import InvalidConfigurationError
 from hxp_enterprise_llm.schemas.configuration_service import (
@@ -37,6 +38,7 @@ from hxp_enterprise_llm.schemas.configuration_service import (
     Running,
 )
 from hxp_enterprise_llm.utilities.logging import get_logger
+from hxp_enterprise_llm.utilities.redaction import Redactor
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 MAIN = DocumentKey("gateway", "main")
@@ -196,6 +198,29 @@ def test_servers_with_one_signing_credential_sign_with_one_key(
     assert two is not None
     assert two.verify("a" * 64, one.sign("a" * 64))
     assert config.signer_of(service.model_copy(update={"signing": None})) is None
+
+
+def test_no_log_and_no_error_shows_a_credential_that_was_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("key", "signing", "seal-1", "seal-2", "audit", "database")
+    values = {name: f"{name}-of-a-test-7f3a91c24d" for name in names}
+    for name, value in values.items():
+        (tmp_path / name).write_text(value)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    described = ConfigurationServiceConfig(
+        environment="test",
+        signing="signing",
+        sealing=("seal-1", "seal-2"),
+        audit_key="audit",
+        store=DatabaseStore(kind="postgres", host="10.0.0.5"),
+    )
+    redactor = Redactor()
+    service = service_of(described, redactor)
+    for value in values.values():
+        assert value not in redactor.text(f"it was {value}, it said")
+        shown = service.faults.safe(InvalidConfigurationError(f"it was {value}"), "test")
+        assert value not in shown.message
 
 
 def test_a_call_starts_undecided() -> None:
