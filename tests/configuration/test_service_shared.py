@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
@@ -153,6 +154,21 @@ async def test_without_its_database_a_server_serves_on_and_applies_nothing(
 
     await until(again, seconds=30)
     assert (await serves(one, 2))["revision"]["actor"] == "citadel"
+
+
+async def test_a_hung_database_does_not_hold_up_who_asks_for_health(
+    postgres: PostgresServer, pair: tuple[ServiceUnderTest, ServiceUnderTest]
+) -> None:
+    one, _ = pair
+    await one.apply(GATEWAY)
+    postgres.hang()
+    for _ in range(2):
+        began = time.monotonic()
+        ready = await one.ask("GET", "/health/ready", by=None)
+        assert time.monotonic() - began < 1
+        assert (ready.status, ready.body["status"]) == (200, "degraded")
+        assert "no answer within" in str(ready.body)
+    postgres.resume()
 
 
 async def test_without_its_database_keys_go_on_and_sessions_do_not(

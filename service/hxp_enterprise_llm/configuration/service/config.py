@@ -46,7 +46,12 @@ async def load(path: Path) -> ConfigurationServiceConfig:
     Raises:
         CitadelError: It is not valid; every fault is named.
     """
-    return checked((await manager_of(path).load()).config)
+    config = (await manager_of(path).load()).config
+    try:
+        return checked(config)
+    except InvalidConfigurationError as error:
+        error.message = f"{path}: {error.message}"
+        raise
 
 
 def checked(config: ConfigurationServiceConfig) -> ConfigurationServiceConfig:

@@ -35,6 +35,7 @@ from hxp_enterprise_llm.configuration.service.door import Door, Keys, keys_of
 from hxp_enterprise_llm.configuration.service.errors import UnverifiedError
 from hxp_enterprise_llm.configuration.service.kinds import DocumentKey, Kind, kinds
 from hxp_enterprise_llm.configuration.service.large import LargeBodies
+from hxp_enterprise_llm.configuration.service.lately import Lately
 from hxp_enterprise_llm.configuration.service.listener import Listener, bind
 from hxp_enterprise_llm.configuration.service.metrics import RequestMetrics
 from hxp_enterprise_llm.configuration.service.parts import Parts
@@ -133,7 +134,9 @@ class ConfigurationService(BaseInfrastructureService[ConfigurationServiceConfig]
             most=limits.max_watchers, buffer=limits.watch_buffer, watching=self._requests.watching
         )
         documents = await self._read(hub, state / KEYS)
-        self.checks.add(Check("revisions", self._backend.check, critical=False))
+        store = Lately(self._backend.check)
+        resources.push_async_callback(store.end)
+        self.checks.add(Check("revisions", store.check, critical=False))
         parts = Parts(
             name=self.name,
             config=config,
