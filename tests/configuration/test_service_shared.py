@@ -7,19 +7,27 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.configuration.test_service_api import GATEWAY, MAIN, with_body
 
+from hxp_enterprise_llm.configuration.client import ConfigurationClient, Held, HttpWire
 from hxp_enterprise_llm.configuration.database import DatabaseAwayError
 from hxp_enterprise_llm.configuration.service import shared
 from hxp_enterprise_llm.configuration.service.errors import LimitReachedError
 from hxp_enterprise_llm.configuration.service.fleet import MOST, Replica
 from hxp_enterprise_llm.configuration.service.shared import PostgresBackend, database_of
 from hxp_enterprise_llm.schemas.configuration_service import DatabaseStore
-from hxp_enterprise_llm.testing.configuration_service import ServiceUnderTest, known
+from hxp_enterprise_llm.schemas.gateway import GatewayConfig
+from hxp_enterprise_llm.testing.configuration_service import (
+    ADMINISTRATOR,
+    KEY,
+    ServiceUnderTest,
+    known,
+)
 from hxp_enterprise_llm.testing.postgres import PostgresServer
 from hxp_enterprise_llm.testing.waiting import until
 
@@ -109,6 +117,49 @@ async def test_of_two_applies_at_once_one_wins(
         assert agreed == await serves(two, number + 1)
     history = (await one.ask("GET", MAIN + "/history")).body["items"]
     assert [item["number"] for item in history] == [6, 5, 4, 3, 2, 1]
+
+
+async def test_servers_and_clients_are_one_distributed_cache_cluster(
+    pair: tuple[ServiceUnderTest, ServiceUnderTest], tmp_path: Path
+) -> None:
+    one, two = pair
+    await one.apply(GATEWAY)
+    await serves(two, 1)
+
+    def client(name: str, server: ServiceUnderTest) -> ConfigurationClient[GatewayConfig]:
+        wire = HttpWire(server.base, ADMINISTRATOR, KEY)
+        kept = tmp_path / f"{name}.json"
+        return ConfigurationClient([wire], "gateway", "main", GatewayConfig, cache=kept)
+
+    async def taken(_: Held[GatewayConfig]) -> None:
+        """Take what the client holds as it is."""
+
+    places = [(f"gw-{number}", pair[number % 2]) for number in range(4)]
+    clients = [client(*place) for place in places]
+    for each in clients:
+        assert (await each.load()).revision.number == 1
+    following = [asyncio.create_task(each.follow(taken)) for each in clients]
+
+    async def all_hold(number: int) -> bool:
+        held = [each.held.revision.number for each in clients if each.held is not None]
+        return held == [number] * len(clients)
+
+    # One server is told; every copy is of the new revision long before any poll.
+    for number in range(1, 4):
+        await pair[number % 2].apply(with_body(5000 + number), number)
+        await until(partial(all_hold, number + 1), seconds=5)
+    for task in following:
+        task.cancel()
+    await asyncio.gather(*following, return_exceptions=True)
+    for server in pair:
+        await server.service.stop()
+    # The copies outlive all servers, and restarts of those that hold them.
+    for each, place in zip(clients, places, strict=True):
+        await each.close()
+        again = client(*place)
+        kept = await again.load()
+        assert (kept.fresh, kept.revision.number, kept.config.limits.max_body) == (False, 4, 5003)
+        await again.close()
 
 
 async def test_the_fleet_is_one_whichever_server_is_asked(
