@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hxp_enterprise_llm.cli import account, compliance, migrate, report, revisions
-from hxp_enterprise_llm.cli.console import Output, OutputOption, print_json
+from hxp_enterprise_llm.cli.console import Output, OutputOption, only_form, print_json
 from hxp_enterprise_llm.cli.target import EnvironmentArgument
 from hxp_enterprise_llm.core.exceptions import ExitCode
 
@@ -58,9 +58,9 @@ def validate(
     from hxp_enterprise_llm.configuration.loader import load
     from hxp_enterprise_llm.configuration.validation import ConfigurationValidator
 
+    asked = Format(only_form(form, output))
     known = load(against).environment if against is not None else None
     verdicts = ConfigurationValidator(against=known).validate_all(environments or ())
-    asked = Format(form or output)
     if asked is Format.TEXT:
         for verdict in verdicts:
             typer.echo(text_of(verdict), err=not verdict.valid)

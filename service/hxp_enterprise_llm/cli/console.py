@@ -27,6 +27,23 @@ class Output(StrEnum):
 OutputOption = typer.Option("--output", help="text for people, json for programs.")
 
 
+def only_form(form: StrEnum | None, output: Output) -> str:
+    """Return the form to print in.
+
+    Args:
+        form: What `--format` says, if it was given.
+        output: What `--output` says.
+
+    Raises:
+        UsageError: `--output json` stands beside another form: its output is one JSON document.
+    """
+    if form is not None and output is Output.JSON and form != Output.JSON:
+        raise typer.BadParameter(
+            f"--output json is one JSON document, --format {form} is not: give one of the two"
+        )
+    return str(form or output)
+
+
 def progress_stream(output: Output) -> TextIO:
     """Return where progress goes: with JSON, standard output is for the document alone."""
     return sys.stderr if output is Output.JSON else sys.stdout

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -12,10 +14,26 @@ import typer
 from typer.exceptions import TyperException
 
 from hxp_enterprise_llm.cli.console import print_json
-from hxp_enterprise_llm.core.exceptions import CitadelError, ExitCode
+from hxp_enterprise_llm.core.exceptions import CitadelError, ExitCode, FaultDomain
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C or SIGTERM: what shells use for a process that SIGINT ended."""
+
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_ROOM = "Make room there, or send it elsewhere; then run the same command again."
+_STEPS = {
+    errno.ENOENT: "Name what is there.",
+    errno.EACCES: "Give this account access to it, or name another.",
+    errno.EPERM: "Give this account access to it, or name another.",
+    errno.EROFS: "Name a place that can be written.",
+    errno.EEXIST: "Move it away, or name another.",
+    errno.EISDIR: "Name a file: this is a folder.",
+    errno.ENOTDIR: "Name a folder: this, or a part of its path, is none.",
+    errno.ENAMETOOLONG: "Give it a shorter name.",
+    errno.ELOOP: "Remove the link that leads to itself.",
+    **dict.fromkeys(_FULL, _ROOM),
+}
 
 
 @dataclass(frozen=True)
@@ -56,6 +74,38 @@ def fail(error: BaseException, arguments: Sequence[str]) -> int:
     else:
         typer.echo(f"{failure.message}\n  {failure.next_step}", err=True)
     return failure.exit_code
+
+
+class FileError(CitadelError):
+    """The system refused a file, a folder or an output: where, why, and what to do."""
+
+    code = "cli.file"
+    domain = FaultDomain.INPUT
+
+    def __init__(self, place: str, why: str, *, next_step: str) -> None:
+        super().__init__(f"{place}: {why}", next_step=next_step)
+
+
+def file_error(error: OSError) -> FileError | None:
+    """Return what an error of the system says of a file; None where it is of none.
+
+    Args:
+        error: What ended the command; it names a path, or standard output could not be written.
+    """
+    step = _STEPS.get(error.errno or 0, "See to it, then run the same command again.")
+    why = (error.strerror or type(error).__name__).lower()
+    if error.filename is not None:
+        names = dict.fromkeys((error.filename, error.filename2 or error.filename))
+        return FileError(
+            " → ".join(visible(os.fsdecode(name)) for name in names), why, next_step=step
+        )
+    # Only an output that was opened before has no path.
+    return FileError("the output", why, next_step=step) if error.errno in _FULL else None
+
+
+def visible(text: str) -> str:
+    """Return a path on one line, without what a terminal would obey."""
+    return text if text.isprintable() else ascii(text)
 
 
 def wants_json(arguments: Sequence[str]) -> bool:

@@ -66,12 +66,14 @@ def run(arguments: Sequence[str]) -> int:
     """
     try:
         result = build(arguments)(args=list(arguments), prog_name="citadel", standalone_mode=False)
+        sys.stdout.flush()
     except BrokenPipeError:
-        # The reader has gone: what is still buffered has nowhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return ExitCode.ERROR
     except (CitadelError, TyperException, typer.Abort, KeyboardInterrupt) as error:
         return _fail(error, arguments)
+    except OSError as error:
+        return _refused_file(error, arguments)
     except Exception as error:
         # The traceback follows; a program gets its document before it.
         _fail(error, arguments)
@@ -79,6 +81,26 @@ def run(arguments: Sequence[str]) -> int:
     if result == _TYPER_INTERRUPTED:
         return _fail(KeyboardInterrupt(), arguments)
     return result if isinstance(result, int) else ExitCode.OK
+
+
+def _refused_file(error: OSError, arguments: Sequence[str]) -> int:
+    """Tell of a path that the system refused; another error of the system is a fault of ours."""
+    from hxp_enterprise_llm.cli.errors import fail, file_error
+
+    told = file_error(error)
+    if told is None:
+        _fail(error, arguments)
+        raise error
+    if error.filename is not None:
+        return int(fail(told, arguments))
+    _drop_output()
+    sys.stderr.write(f"{told}\n")
+    return int(told.exit_code)
+
+
+def _drop_output() -> None:
+    # What is still buffered has nowhere to go, and would fail again at the end.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def build(arguments: Sequence[str]) -> typer.Typer:

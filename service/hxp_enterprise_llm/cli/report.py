@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hxp_enterprise_llm.cli.console import Output, OutputOption, print_json
+from hxp_enterprise_llm.cli.console import Output, OutputOption, only_form, print_json
 from hxp_enterprise_llm.cli.target import EnvironmentArgument, Target, open_target
 from hxp_enterprise_llm.core.exceptions import CitadelError, ExitCode
 
@@ -58,10 +58,10 @@ def report(
 
     from hxp_enterprise_llm.configuration import report as reports
 
+    asked = ReportForm(only_form(form, output))
     target = open_target(environment)
     sight = _sight(target, against, window, level)
     made = asyncio.run(reports.report(sight, datetime.now(UTC)))
-    asked = form or ReportForm(output)
     if asked is ReportForm.JSON:
         print_json(made.as_data())
     else:

@@ -12,10 +12,17 @@ from hxp_enterprise_llm.configuration.diagnostics import KeyPath, dotted, shown
 from hxp_enterprise_llm.configuration.fields import field_at, holds_secrets, unit_of
 from hxp_enterprise_llm.configuration.merge import Origin
 from hxp_enterprise_llm.configuration.messages import suggest
-from hxp_enterprise_llm.core.exceptions import CitadelError
+from hxp_enterprise_llm.core.exceptions import CitadelError, FaultDomain
 
 if TYPE_CHECKING:
     from hxp_enterprise_llm.configuration.loader import LoadedEnvironment
+
+
+class UnknownKeyError(CitadelError):
+    """A document has no such key."""
+
+    code = "configuration.unknown-key"
+    domain = FaultDomain.INPUT
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +62,7 @@ def explain(loaded: LoadedEnvironment, wanted: str) -> list[Explanation]:
         wanted: Keys joined by dots, such as `hosts.llm-1.memory`; all of it when empty.
 
     Raises:
-        CitadelError: There is no such key.
+        UnknownKeyError: There is no such key.
     """
     from hxp_enterprise_llm.configuration.resolved import derivations, resolved
 
@@ -83,7 +90,7 @@ def explanations(
         derived: What keys that nobody wrote come from; the others are defaults.
 
     Raises:
-        CitadelError: There is no such key.
+        UnknownKeyError: There is no such key.
     """
     path, value = find(document, wanted)
     found = []
@@ -97,7 +104,7 @@ def find(document: Any, wanted: str) -> tuple[KeyPath, Any]:
     """Return the path and the value of a dotted name; keys may hold dots themselves.
 
     Raises:
-        CitadelError: There is no such key; names the nearest.
+        UnknownKeyError: There is no such key; names the nearest.
     """
     path: KeyPath = ()
     rest = wanted
@@ -118,7 +125,7 @@ def _step(document: Any, rest: str, path: KeyPath) -> tuple[str | int, str]:
         if rest == key or rest.startswith(f"{key}."):
             return key, rest[len(key) + 1 :]
     hint = suggest(rest.partition(".")[0], keys) or f"Known here: {', '.join(keys) or 'nothing'}."
-    raise CitadelError(f"there is no key {dotted((*path, rest))}", next_step=hint)
+    raise UnknownKeyError(f"there is no key {dotted((*path, rest))}", next_step=hint)
 
 
 def _leaves(path: KeyPath, value: Any) -> Iterator[tuple[KeyPath, Any]]:

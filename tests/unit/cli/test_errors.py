@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -118,6 +122,81 @@ def test_a_fault_of_ours_keeps_its_traceback_and_gives_a_document(
         main.run(["up", "local", "--output", "json"])
     error = document(capsys)
     assert (error["code"], error["message"]) == ("citadel.unexpected", "ZeroDivisionError: 1/0")
+
+
+@pytest.mark.parametrize(
+    ("number", "step"),
+    [
+        (errno.ENOENT, "Name what is there."),
+        (errno.EACCES, "Give this account access to it, or name another."),
+        (errno.EISDIR, "Name a file: this is a folder."),
+        (errno.ENOSPC, "Make room there, or send it elsewhere; then run the same command again."),
+        (errno.EIO, "See to it, then run the same command again."),
+    ],
+)
+def test_a_path_that_the_system_refuses_is_no_fault_of_ours(
+    number: int, step: str, fails: Fails, capsys: Capture
+) -> None:
+    fails(OSError(number, os.strerror(number), "/srv/a\nb.yaml"))
+    assert main.run(["up", "local", "--output", "json"]) == 1
+    error = document(capsys)
+    assert (error["code"], error["next_step"]) == ("cli.file", step)
+    assert error["message"] == f"'/srv/a\\nb.yaml': {os.strerror(number).lower()}"
+
+
+def test_a_rename_that_the_system_refuses_names_both_paths(fails: Fails, capsys: Capture) -> None:
+    fails(OSError(errno.EXDEV, os.strerror(errno.EXDEV), "/a", None, b"/b"))
+    assert main.run(["up", "local"]) == 1
+    assert capsys.readouterr().err.startswith("/a → /b: invalid cross-device link\n")
+
+
+def test_an_error_of_the_system_without_a_path_stays_a_fault_of_ours(
+    fails: Fails, capsys: Capture
+) -> None:
+    fails(OSError(errno.EBADF, "bad"))
+    with pytest.raises(OSError, match="bad"):
+        main.run(["up", "local", "--output", "json"])
+    assert document(capsys)["code"] == "citadel.unexpected"
+
+
+@pytest.mark.parametrize(
+    "words", [["config", "show", "local"], ["--version"], ["config", "schema", "--output", "json"]]
+)
+def test_an_output_that_is_full_is_an_error_without_a_traceback(words: list[str]) -> None:
+    program = "from hxp_enterprise_llm.cli.main import main; main()"
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", program, *words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == (
+        "the output: no space left on device\n"
+        "  Make room there, or send it elsewhere; then run the same command again.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "words", ["validate --format text", "validate --format junit", "report local --format html"]
+)
+def test_two_forms_that_contradict_each_other_are_refused(words: str, capsys: Capture) -> None:
+    assert main.run(["config", *words.split(), "--output", "json"]) == 1
+    error = document(capsys)
+    assert error["code"] == "cli.usage"
+    assert "give one of the two" in error["message"]
+
+
+def test_the_same_form_twice_is_fine(capsys: Capture) -> None:
+    assert main.run(["config", "validate", "local", "--format", "json", "--output", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["valid"]
+
+
+def test_a_key_that_is_not_there_has_a_code_of_its_own(capsys: Capture) -> None:
+    assert main.run(["config", "explain", "local", "hosts.nobody", "--output", "json"]) == 1
+    assert document(capsys)["code"] == "configuration.unknown-key"
 
 
 def test_text_goes_to_stderr_and_leaves_stdout_empty(fails: Fails, capsys: Capture) -> None:

@@ -41,6 +41,10 @@ def test_the_configuration_service_is_checked_and_started_the_same_way(
     assert run([*command, "--check"]) == ExitCode.OK
     assert run(command) == ExitCode.REFUSED
     assert "credential key is missing" in capsys.readouterr().err
+    roles = "principals: [{id: ada, roles: [nobody]}]"
+    path.write_text(f"schema: 1\nenvironment: test\nsigning: signing\n{roles}\n")
+    assert run([*command, "--check"]) == ExitCode.REFUSED
+    assert f"{path}: principal ada" in capsys.readouterr().err
     path.write_text("schema: 1\n")
     assert run([*command, "--check"]) == ExitCode.REFUSED
     assert "environment" in capsys.readouterr().err
