@@ -21,7 +21,6 @@ from hxp_enterprise_llm.orchestration.configuration_door import ConfigurationDoo
 from hxp_enterprise_llm.testing.connections import free_port
 from hxp_enterprise_llm.testing.world import World, running_world
 
-pytestmark = pytest.mark.feature("CC-02", "CC-03")
 GUIDE = Path(__file__).parents[2] / "docs/how-to/let-people-log-in.md"
 PASSWORD = "a long password of hers"
 
@@ -89,6 +88,7 @@ def login(server: ConfigurationDoor, password: str = PASSWORD) -> str:
     return str(server.ask("POST", "/v1/sessions", given)["token"])
 
 
+@pytest.mark.feature("CC-03")
 def test_a_person_can_log_in_once_an_administrator_has_said_so(
     world: World, server: ConfigurationDoor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,6 +115,7 @@ def test_every_command_of_the_guide_runs_in_its_order(
         world.citadel(*("demo" if word == "local" else word for word in line.split()[1:]))
 
 
+@pytest.mark.feature("CC-03")
 def test_what_the_service_refuses_is_told_with_its_next_step(
     world: World, server: ConfigurationDoor, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,7 +16,7 @@ from hxp_enterprise_llm.core.lifecycle import LEGAL, Lifecycle, State, Transitio
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-pytestmark = pytest.mark.feature("CO-06", "CO-11")
+pytestmark = pytest.mark.feature("CO-06")
 
 
 def at(*states: State) -> Lifecycle:
@@ -48,6 +48,7 @@ def test_a_life_from_start_to_stop_and_again() -> None:
 
 
 @given(st.lists(st.sampled_from(State), max_size=12))
+@pytest.mark.feature("CO-11")
 def test_only_legal_moves_are_made_and_observers_see_exactly_those(asked: Iterable[State]) -> None:
     lifecycle, seen = Lifecycle("redis"), list[Transition]()
     lifecycle.observe(seen.append)
@@ -69,6 +70,7 @@ def test_a_refused_move_says_what_is_allowed() -> None:
         at(State.STARTING).move(State.DRAINING)
 
 
+@pytest.mark.feature("CO-11")
 def test_an_observer_that_fails_stops_neither_the_move_nor_the_others() -> None:
     failures, seen = list[Exception](), list[Transition]()
 

@@ -13,7 +13,7 @@ from hxp_enterprise_llm.core.exceptions import (
 from hxp_enterprise_llm.core.health import Check, Verdict
 from hxp_enterprise_llm.core.lifecycle import State, Transition
 
-pytestmark = pytest.mark.feature("CO-06", "CO-07")
+pytestmark = pytest.mark.feature("CO-06")
 
 
 async def test_degradation_has_causes_and_ends_with_the_last() -> None:

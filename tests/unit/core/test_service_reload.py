@@ -11,7 +11,7 @@ from hxp_enterprise_llm.core.exceptions import (
     LifecycleError,
 )
 
-pytestmark = pytest.mark.feature("CO-06", "CO-07")
+pytestmark = pytest.mark.feature("CO-07")
 
 
 async def test_a_reload_is_prepared_first_and_then_in_force() -> None:

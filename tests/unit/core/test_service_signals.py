@@ -18,7 +18,7 @@ from hxp_enterprise_llm.core.lifecycle import State
 if TYPE_CHECKING:
     from contextlib import AsyncExitStack
 
-pytestmark = pytest.mark.feature("CO-06", "CO-07")
+pytestmark = pytest.mark.feature("CO-06")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

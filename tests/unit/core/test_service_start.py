@@ -21,7 +21,7 @@ from hxp_enterprise_llm.core.lifecycle import State, Transition
 if TYPE_CHECKING:
     from contextlib import AsyncExitStack
 
-pytestmark = pytest.mark.feature("CO-06", "CO-07")
+pytestmark = pytest.mark.feature("CO-06")
 
 
 async def test_a_service_starts_drains_and_stops_in_reverse_order() -> None:

@@ -20,7 +20,7 @@ from hxp_enterprise_llm.core.lifecycle import State
 if TYPE_CHECKING:
     from contextlib import AsyncExitStack
 
-pytestmark = pytest.mark.feature("CO-06", "CO-07")
+pytestmark = pytest.mark.feature("CO-06")
 
 
 @given(

@@ -20,7 +20,7 @@ from hxp_enterprise_llm.core.metrics import MetricsRegistry
 from hxp_enterprise_llm.utilities.breaker import BreakerState
 from hxp_enterprise_llm.utilities.redaction import Redactor
 
-pytestmark = pytest.mark.feature("CO-06", "CO-07")
+pytestmark = pytest.mark.feature("CO-07")
 
 
 async def test_metrics_show_the_state_in_a_registry_that_services_share() -> None:
