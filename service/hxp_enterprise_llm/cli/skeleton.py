@@ -19,6 +19,7 @@ from hxp_enterprise_llm.utilities.files import write_atomic
 
 _TEMPLATES = Path(__file__).parent / "skeletons"
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_TEXT = "tag:yaml.org,2002:str"
 _LONGEST = 22
 """`citadel-` and the name are a user's name on a host: 32 characters at most."""
 _TAGS = frozenset({"always", "never", "tagged", "untagged"})
@@ -144,7 +145,8 @@ def _words(name: str) -> dict[str, str]:
             f"{name!r} is no name for it",
             next_step=f"Write at most {_LONGEST} of a-z, 0-9 and `-`, such as vector-index.",
         )
-    if not isinstance(yaml.safe_load(name), str):
+    tag = yaml.resolver.Resolver().resolve(yaml.ScalarNode, name, (True, False))  # type: ignore[no-untyped-call] # theirs
+    if tag != _TEXT:
         raise _unfit(name, "YAML reads it as another value than a text")
     return {
         "name": name,

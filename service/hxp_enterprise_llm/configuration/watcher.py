@@ -13,14 +13,15 @@ from pathlib import Path
 
 from hxp_enterprise_llm.configuration.document import LIMITS
 from hxp_enterprise_llm.utilities.logging import Logger
+from hxp_enterprise_llm.utilities.retry import Retrier, RetryPolicy
 
 _MOST_FILES = 1024
 _AGAIN = 1.0
 """Seconds until events are tried again, and between two looks whether the folders are the same.
 
 A folder that is renamed, or unmounted, has no event in itself: a look must notice it within 2 s."""
-_LONGEST_REST = 60.0
-"""Most seconds until a watch that broke is tried again."""
+_RESTS = Retrier(RetryPolicy(attempts=None, deadline=None, first_wait=1, longest_wait=60))
+"""Seconds until a watch that broke is tried again."""
 _MOST_LINKS = 40
 """As many links as the kernel follows in one path."""
 Changed = Callable[[str], Awaitable[None]]
@@ -194,7 +195,7 @@ class Watcher:
 
     async def _lasting(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         """Go on after any fault, later each time."""
-        rest = _AGAIN
+        failed = 0
         while True:
             began = asyncio.get_running_loop().time()
             try:
@@ -202,10 +203,9 @@ class Watcher:
             except Exception as error:
                 self._stands(name, error)
                 self._log.exception("configuration.watch-broken")
-            if asyncio.get_running_loop().time() - began > _LONGEST_REST:
-                rest = _AGAIN
-            await asyncio.sleep(rest)
-            rest = min(rest * 2, _LONGEST_REST)
+            lasted = asyncio.get_running_loop().time() - began
+            failed = 1 if lasted > _RESTS.policy.longest_wait else failed + 1
+            await asyncio.sleep(_RESTS.pause(failed))
             # What changed meanwhile has no event; the look says whether it works again.
             self.look("file")
 

@@ -21,6 +21,7 @@ from hxp_enterprise_llm.configuration.sources.memory import MemorySource
 from hxp_enterprise_llm.configuration.watcher import Watcher
 from hxp_enterprise_llm.testing.waiting import until
 from hxp_enterprise_llm.utilities.files import write_atomic
+from hxp_enterprise_llm.utilities.retry import Retrier, RetryPolicy
 
 pytestmark = pytest.mark.feature("CH-01")
 
@@ -44,7 +45,8 @@ async def test_a_watch_that_breaks_shows_in_health_keeps_its_signal_and_begins_a
             raise ZeroDivisionError
         return await real(watcher, *arguments)
 
-    monkeypatch.setattr(watcher_module, "_AGAIN", 0.05)
+    at_once = Retrier(RetryPolicy(attempts=None, first_wait=0.05))
+    monkeypatch.setattr(watcher_module, "_RESTS", at_once)
     monkeypatch.setattr(Watcher, part, breaks)
     manager = ConfigurationManager(Sample, [FileSource(file)])
     await manager.load()
