@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 from pathlib import Path
 from typing import Any
 
@@ -111,3 +113,31 @@ async def test_where_no_revision_is_good_none_serves_and_health_says_so(tmp_path
         ready = await service.ask("GET", "/health/ready", by=None)
         assert ready.body["status"] == "degraded"
         assert "gateway/main: revision 5" in str(ready.body)
+
+
+@pytest.mark.feature("CL-06")
+async def test_a_damaged_document_keeps_no_other_from_its_backup_and_none_of_its_own_is_lost(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "backups"
+    settings = {"backup": {"folder": str(folder), "every": 3600.0, "keep": 1}}
+    folder.mkdir()
+    await five(tmp_path)
+    async with ServiceUnderTest(tmp_path, settings=settings):
+        await until(lambda: _two(folder))
+    (before,) = folder.glob("gateway.main.*")
+    (older,) = folder.glob("gateway.other.*")
+    older.unlink()
+    damage(tmp_path, 5)
+    async with ServiceUnderTest(tmp_path, settings=settings) as service:
+        await until(lambda: _two(folder))
+        assert list(folder.glob("gateway.main.*")) == [before]
+        ready = (await service.ask("GET", "/health/ready", by=None)).body
+        assert ready["status"] == "degraded"
+        assert "gateway/main: revision 5" in str(ready["checks"])
+    doing = [record.msg["doing"] for record in caplog.records if isinstance(record.msg, dict)]
+    assert doing.count("back up gateway/main") == 1
+
+
+async def _two(folder: Path) -> bool:
+    return len(await asyncio.to_thread(os.listdir, folder)) == 2

@@ -11,7 +11,7 @@ from hxp_enterprise_llm.configuration.secrets.envelope import Keys
 from hxp_enterprise_llm.configuration.security.sealing import open_record, seal_record
 from hxp_enterprise_llm.configuration.service.documents import Documents
 from hxp_enterprise_llm.configuration.service.kinds import DocumentKey
-from hxp_enterprise_llm.core.exceptions import InvalidInputError
+from hxp_enterprise_llm.core.exceptions import CitadelError, InvalidInputError
 from hxp_enterprise_llm.schemas.configuration_service import RevisionBackup
 from hxp_enterprise_llm.utilities.files import write_atomic
 
@@ -25,6 +25,7 @@ class Backups:
         settings: Where, how often, how many.
         documents: What is backed up.
         seal: Seals an archive, and returns it with the ending of its name.
+        told: Hears of each document why it was not backed up, or `None` when it was.
         now: The wall clock.
     """
 
@@ -33,16 +34,16 @@ class Backups:
         settings: RevisionBackup,
         documents: Documents,
         seal: Callable[[DocumentKey, bytes], tuple[bytes, str]],
+        told: Callable[[DocumentKey, CitadelError | None], None],
         now: Callable[[], datetime],
     ) -> None:
         self._settings, self._documents = settings, documents
-        self._seal, self._now = seal, now
+        self._seal, self._told, self._now = seal, told, now
 
     async def run(self) -> None:
         """Back up now and then, until cancelled.
 
         Raises:
-            CitadelError: A revision was changed, so that no backup of it can be made.
             OSError: The folder cannot be written.
         """
         while True:
@@ -50,16 +51,22 @@ class Backups:
             await asyncio.sleep(self._settings.every)
 
     async def once(self) -> tuple[Path, ...]:
-        """Back up all documents; return the files."""
+        """Back up all documents but those with a changed revision; return the files."""
         folder = Path(self._settings.folder)
         stamp = self._now().strftime("%Y%m%dT%H%M%SZ")
         written = []
         for key, _ in self._documents.all():
-            document, _ = self._documents.get(key)
             stem = f"{key.kind}.{key.name}"
-            archive, ending = self._seal(key, await document.revisions.backup())
+            try:
+                document, _ = self._documents.get(key)
+                archive, ending = self._seal(key, await document.revisions.backup())
+            except CitadelError as error:
+                # Its older backups stay, and those of the others are made.
+                self._told(key, error)
+                continue
             path = folder / f"{stem}.{stamp}{ending}"
             await asyncio.to_thread(self._write, path, archive, stem)
+            self._told(key, None)
             written.append(path)
         return tuple(written)
 

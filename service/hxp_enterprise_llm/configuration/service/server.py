@@ -32,7 +32,7 @@ from hxp_enterprise_llm.configuration.service.backend import Backend
 from hxp_enterprise_llm.configuration.service.backups import Backups, seal_backup
 from hxp_enterprise_llm.configuration.service.documents import Documents
 from hxp_enterprise_llm.configuration.service.door import Door, Keys, keys_of
-from hxp_enterprise_llm.configuration.service.errors import UnverifiedError
+from hxp_enterprise_llm.configuration.service.errors import UnverifiedError, here
 from hxp_enterprise_llm.configuration.service.kinds import DocumentKey, Kind, kinds
 from hxp_enterprise_llm.configuration.service.large import LargeBodies
 from hxp_enterprise_llm.configuration.service.lately import Lately
@@ -251,12 +251,18 @@ class ConfigurationService(BaseInfrastructureService[ConfigurationServiceConfig]
     def _refused(self, key: DocumentKey, error: CitadelError) -> None:
         self.degrade(f"document {key}", self.faults.report(error, f"follow {key}").message)
 
+    def _backed_up(self, key: DocumentKey, error: CitadelError | None) -> None:
+        if error is None:
+            self.recover(f"backup {key}")
+        else:
+            self.degrade(f"backup {key}", self.faults.report(here(error), f"back up {key}").message)
+
     def _work(self, documents: Documents) -> None:
         self.background.keep("news", partial(self._backend.listen, self._heard.set))
         self.background.keep("follow", partial(self._follow, documents))
         if self.config.backup is not None:
             seal = partial(seal_backup, self._sealing, self.config.environment)
-            backups = Backups(self.config.backup, documents, seal, self._now)
+            backups = Backups(self.config.backup, documents, seal, self._backed_up, self._now)
             self.background.keep("backup", backups.run)
         if self.config.secrets is not None:
             self._show_ages(Path(self.config.secrets))
