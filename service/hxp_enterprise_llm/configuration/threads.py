@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from functools import partial
@@ -25,10 +23,15 @@ class Threads:
     """
 
     def __init__(self, name: str, most: int = _MOST) -> None:
+        # Whoever only reads an environment waits for neither of the imports here.
+        from concurrent.futures import ThreadPoolExecutor
+
         self._pool = ThreadPoolExecutor(most, thread_name_prefix=name)
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function in one of them."""
+        import asyncio
+
         call = partial(copy_context().run, partial(function, *args, **kwargs))
         return await asyncio.get_running_loop().run_in_executor(self._pool, call)
 
@@ -52,5 +55,7 @@ async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
     """
     threads = _USED.get()
     if threads is None:
+        import asyncio
+
         return await asyncio.to_thread(function, *args, **kwargs)
     return await threads.run(function, *args, **kwargs)
