@@ -318,12 +318,17 @@ class BaseService(ABC, Generic[ConfigT]):
     async def prepare(self, config: ConfigT) -> Prepared[ConfigT]:
         """Build what a new configuration needs; the old one stays in force.
 
+        While the service starts, this waits until it is up, or is not: what starts has read the
+        old configuration already.
+
         Raises:
+            LifecycleError: The service drains.
             CitadelError: The service cannot work with it.
         """
-        if not self.lifecycle.serving:
-            return Prepared(config)
         try:
+            await self._started()
+            if not self.lifecycle.serving:
+                return Prepared(config)
             run = self._run
             return Prepared(config, await self.on_prepare(config), run)
         except Exception:
@@ -334,8 +339,8 @@ class BaseService(ABC, Generic[ConfigT]):
         """Put a prepared configuration in force.
 
         Raises:
-            LifecycleError: The service was started since: what was built for an earlier run is
-                thrown away; prepare the configuration again.
+            LifecycleError: The service was started since, or drains: what was built is thrown
+                away; prepare the configuration again.
         """
         ours = prepared.run is self._run
         if prepared.live and not (ours and self.lifecycle.serving):
@@ -345,6 +350,8 @@ class BaseService(ABC, Generic[ConfigT]):
                 f"service {self.name} was started after its configuration was prepared",
                 next_step="Reload it again.",
             )
+        if self.state in {State.STARTING, State.DRAINING}:
+            raise self._moving("Reload it when it is ready, or start it again.")
         if self.lifecycle.serving:
             self.on_commit(prepared.built)
         self._config = prepared.config
@@ -367,6 +374,18 @@ class BaseService(ABC, Generic[ConfigT]):
             self.commit(await self.prepare(config))
 
     # How it works.
+
+    async def _started(self) -> None:
+        if self.state is State.STARTING:
+            await self.lifecycle.wait_for(State.READY, State.DEGRADED, State.STOPPED)
+        if self.state is State.DRAINING:
+            raise self._moving("Start it again: it reads its configuration then.")
+
+    def _moving(self, next_step: str) -> LifecycleError:
+        return LifecycleError(
+            f"service {self.name} is {self.state}: it takes no configuration now",
+            next_step=next_step,
+        )
 
     async def _main(self, run: Run) -> None:
         try:

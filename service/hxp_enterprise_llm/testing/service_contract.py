@@ -15,6 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Coroutine
 from typing import Any
 
+from hxp_enterprise_llm.core.exceptions import LifecycleError
 from hxp_enterprise_llm.core.lifecycle import SERVING, State
 from hxp_enterprise_llm.core.service import BaseService
 from hxp_enterprise_llm.testing.matchers import expect
@@ -72,6 +73,31 @@ class ServiceContract(ABC):
         async with service:
             await service.reload(service.config)
             expect(service.state in SERVING, "a service that was reloaded serves")
+
+    async def test_a_configuration_that_comes_while_it_starts_waits_until_it_serves(self) -> None:
+        """What a start has not read is built after it; nothing is in force that does not serve."""
+        service = self.make()
+        starting = asyncio.create_task(service.start())
+        await asyncio.sleep(0)
+        expect(service.state is State.STARTING, "a service that is started starts")
+        prepared = await service.prepare(service.config)
+        expect(service.state in SERVING, "a configuration waits until the service serves")
+        expect(prepared.live, "a configuration is built for the service that has started")
+        service.commit(prepared)
+        await starting
+        await service.stop()
+
+    async def test_a_service_that_drains_takes_no_configuration(self) -> None:
+        """What is on its way out says so, and keeps what it serves by."""
+        service = self.make()
+        async with service:
+            await service.drain()
+            refused = False
+            try:
+                await service.prepare(service.config)
+            except LifecycleError:
+                refused = True
+            expect(refused, "a service that drains refuses a configuration")
 
 
 def _expect_rest(service: BaseService[Any], when: str) -> None:

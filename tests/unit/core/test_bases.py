@@ -92,7 +92,7 @@ def test_configuration_base_classes_make_every_model_frozen_closed_and_silent() 
 async def test_testing_base_classes_are_tests_that_a_subclass_takes_over() -> None:
     tests = {name for name in vars(ServiceContract) if name.startswith("test_")}
     assert abstract(ServiceContract) == {"make"}
-    assert len(tests) == 5
+    assert len(tests) == 7
 
     class TestOurs(ServiceContract):
         def make(self) -> DemoService:

@@ -70,3 +70,33 @@ async def test_what_was_built_for_a_run_goes_with_it() -> None:
         assert service.journal[-1] == "abandon 8"
         assert service.config.steps == 3
     assert "commit 8" not in service.journal
+
+
+async def test_a_configuration_is_not_put_in_force_while_the_service_starts_or_drains() -> None:
+    service = DemoService()
+    before = await service.prepare(DemoConfig(steps=5))
+    starting = asyncio.create_task(service.start())
+    await asyncio.sleep(0)
+    with pytest.raises(LifecycleError, match="is starting: it takes no configuration now"):
+        service.commit(before)
+    await starting
+    prepared = await service.prepare(DemoConfig(steps=6))
+    await service.drain()
+    with pytest.raises(LifecycleError, match="is draining"):
+        service.commit(prepared)
+    await service.stop()
+    assert service.config.steps == 3
+    assert "commit 6" not in service.journal
+
+
+async def test_a_start_that_fails_lets_who_waits_with_a_configuration_go() -> None:
+    service = DemoService()
+    service.fail_at = 1
+    starting = asyncio.create_task(service.start())
+    await asyncio.sleep(0)
+    prepared = await service.prepare(DemoConfig(steps=5))
+    assert not prepared.live
+    with pytest.raises(ValueError, match="resource 1"):
+        await starting
+    service.commit(prepared)
+    assert service.config.steps == 5
