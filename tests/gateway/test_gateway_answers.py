@@ -284,6 +284,16 @@ async def test_lines_of_a_request_are_joined_by_what_its_caller_named(
     assert (line["service"], line["worker"]) == ("gateway", 1)
 
 
+async def test_lines_about_its_file_are_a_workers_like_all_others(gateway: RunningGateway) -> None:
+    gateway.file.write_text("")
+    gateway.hang_up()
+    (taken,) = await gateway.logged("configuration.applied", 1)
+    (refused,) = await gateway.logged("configuration.refused", 1)
+    for line in (taken, refused):
+        assert line["logger"] == "citadel.gateway"
+        assert (line["service"], line["worker"]) == ("gateway", 1)
+
+
 async def test_a_key_in_a_header_that_is_logged_is_hidden(
     client: aiohttp.ClientSession, gateway: RunningGateway
 ) -> None:

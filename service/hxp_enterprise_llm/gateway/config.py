@@ -10,21 +10,29 @@ from hxp_enterprise_llm.configuration.series import ConfigurationMetrics
 from hxp_enterprise_llm.configuration.sources.files import FileSource
 from hxp_enterprise_llm.configuration.watcher import WatchSettings
 from hxp_enterprise_llm.schemas.gateway import GatewayConfig
+from hxp_enterprise_llm.utilities.logging import Logger
 
 # Workers read the file when they are told to: the role swaps it and reloads them one by one.
 _ON_SIGNAL = ManagerSettings(watch=WatchSettings(files=False))
 
 
 def manager_of(
-    path: Path, *, metrics: ConfigurationMetrics | None = None
+    path: Path, *, metrics: ConfigurationMetrics | None = None, logger: Logger | None = None
 ) -> ConfigurationManager[GatewayConfig]:
-    """Return what keeps a worker's configuration, and reads it again on SIGHUP."""
+    """Return what keeps a worker's configuration, and reads it again on SIGHUP.
+
+    Args:
+        path: `gateway.yaml`.
+        metrics: What it counts with.
+        logger: The worker's own.
+    """
     return ConfigurationManager(
         GatewayConfig,
         [FileSource(path)],
         name="gateway.yaml",
         settings=_ON_SIGNAL,
         metrics=metrics,
+        logger=logger,
     )
 
 

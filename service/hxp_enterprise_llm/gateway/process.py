@@ -26,8 +26,8 @@ async def run(path: Path, worker: int, logging: Logging) -> None:
     Raises:
         CitadelError: The file is not valid, the key is missing, or a port is taken.
     """
-    registry = MetricsRegistry()
-    manager = manager_of(path, metrics=ConfigurationMetrics(registry))
+    registry, logger = MetricsRegistry(), get_logger("gateway", worker=worker)
+    manager = manager_of(path, metrics=ConfigurationMetrics(registry), logger=logger)
     config = (await manager.load()).config
 
     def at_level(level: str) -> None:
@@ -39,7 +39,7 @@ async def run(path: Path, worker: int, logging: Logging) -> None:
         key=keys.read(config.credential, learn=logging.redactor.learn),
         worker=worker,
         on_level=at_level,
-        logger=get_logger("gateway", worker=worker),
+        logger=logger,
         metrics=registry,
         redactor=logging.redactor,
     )
