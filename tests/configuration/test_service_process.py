@@ -151,6 +151,23 @@ async def test_it_takes_new_principals_from_its_file_while_it_runs(tmp_path: Pat
         assert await service.status(MAIN, "ada") == 200
 
 
+@pytest.mark.parametrize("change", [{"listne": 1}, {"hot_reload": False}])
+async def test_its_metrics_say_whether_the_newest_of_its_own_file_serves(
+    tmp_path: Path, change: dict[str, object]
+) -> None:
+    service = Process(tmp_path)
+    serves = 'citadel_configuration_newest_serves{name="configuration.yaml"} '
+    async with service.running():
+        assert serves + "1.0" in (await service.ask("GET", "/metrics", {}))[1]
+        service.document |= change
+        service.write()
+
+        async def refused() -> bool:
+            return serves + "0.0" in (await service.ask("GET", "/metrics", {}))[1]
+
+        await until(refused, seconds=20)
+
+
 @pytest.mark.parametrize(
     ("change", "code", "said"),
     [

@@ -153,7 +153,7 @@ class ConfigurationServiceConfig(WrittenModel):
     keys: Annotated[tuple[Key, ...], Effect.LIVE] = Field(
         default=(), description="Keys that they come in with."
     )
-    hot_reload: Annotated[bool, Effect.LIVE] = Field(
+    hot_reload: Annotated[bool, Effect.RESTART] = Field(
         default=True, description="Whether a change of this file is taken without a restart."
     )
     backup: Annotated[RevisionBackup | None, Effect.RESTART] = Field(

@@ -26,6 +26,7 @@ class ApiGateway(WrittenModel):
     workers: Annotated[int, Effect.DRAIN] = Field(
         default=4, ge=1, le=64, description="Processes on a gateway host."
     )
+    # The gateway takes it as it runs; the engines' proxies drain.
     timeout: Annotated[Seconds, Effect.DRAIN] = Field(
         default=300.0, gt=0, description="Seconds a request may take in all."
     )
@@ -80,7 +81,7 @@ class Configuration(WrittenModel):
     environment: str | None = Field(
         default=None, description="Derived: the environment's name; refused when it differs."
     )
-    hot_reload: Annotated[bool, Effect.LIVE] = Field(
+    hot_reload: Annotated[bool, Effect.RESTART] = Field(
         default=True, description="Whether services take a changed file without a restart."
     )
     validation_enabled: Annotated[Literal[True], Effect.DANGEROUS] = Field(

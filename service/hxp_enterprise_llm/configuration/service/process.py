@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hxp_enterprise_llm.configuration.following import serve
+from hxp_enterprise_llm.configuration.series import ConfigurationMetrics
 from hxp_enterprise_llm.configuration.service.config import (
     audit_key_of,
     backend_of,
@@ -29,17 +30,21 @@ async def run(path: Path, redactor: Redactor) -> None:
     Raises:
         CitadelError: The file is not valid, a credential is missing, or the port is taken.
     """
-    manager = manager_of(path)
+    series = ConfigurationMetrics()
+    manager = manager_of(path, metrics=series)
     config = checked((await manager.load()).config)
-    await serve(service_of(config, redactor), manager, follow=config.hot_reload)
+    await serve(service_of(config, redactor, series), manager, follow=config.hot_reload)
 
 
-def service_of(config: ConfigurationServiceConfig, redactor: Redactor) -> ConfigurationService:
+def service_of(
+    config: ConfigurationServiceConfig, redactor: Redactor, series: ConfigurationMetrics
+) -> ConfigurationService:
     """Return the service that a configuration describes; it does not run yet.
 
     Args:
         config: The configuration.
         redactor: Learns each credential.
+        series: What its own file is counted with, and all that it counts.
 
     Raises:
         InvalidConfigurationError: A credential is missing.
@@ -52,5 +57,7 @@ def service_of(config: ConfigurationServiceConfig, redactor: Redactor) -> Config
         signer=signer_of(config, learn=learn),
         sealing=sealing_of(config, learn=learn),
         audit_key=audit_key_of(config, learn=learn),
+        managers=series,
+        metrics=series.metrics,
         redactor=redactor,
     )

@@ -85,6 +85,7 @@ class ConfigurationService(BaseInfrastructureService[ConfigurationServiceConfig]
         sealing: Seals stored revisions; None leaves them readable.
         audit_key: Of the audit log's chain; None makes one beside it.
         known: Kinds of documents; those of this library when not given.
+        managers: What its documents are counted with; of its own registry when not given.
         now: The wall clock.
         options: What every service takes.
 
@@ -105,6 +106,7 @@ class ConfigurationService(BaseInfrastructureService[ConfigurationServiceConfig]
         sealing: EnvelopeKeys | None = None,
         audit_key: bytes | None = None,
         known: Mapping[str, Kind] | None = None,
+        managers: ConfigurationMetrics | None = None,
         now: Callable[[], datetime] = _utc_now,
         **options: Unpack[ServiceOptions],
     ) -> None:
@@ -112,7 +114,7 @@ class ConfigurationService(BaseInfrastructureService[ConfigurationServiceConfig]
         self._key, self._backend, self._signer, self._now = key, backend, signer, now
         self._sealing, self._audit_key = sealing, audit_key
         self._requests = RequestMetrics(self.metrics)
-        self.managers = ConfigurationMetrics(self.metrics)
+        self.managers = managers or ConfigurationMetrics(self.metrics)
         self._known = known or kinds(lambda: now().date())
         self._heard = asyncio.Event()
         self.door: Door | None = None

@@ -216,7 +216,7 @@ def test_no_log_and_no_error_shows_a_credential_that_was_read(
         store=DatabaseStore(kind="postgres", host="10.0.0.5"),
     )
     redactor = Redactor()
-    service = service_of(described, redactor)
+    service = service_of(described, redactor, ConfigurationMetrics())
     for value in values.values():
         assert value not in redactor.text(f"it was {value}, it said")
         shown = service.faults.safe(InvalidConfigurationError(f"it was {value}"), "test")
