@@ -101,6 +101,8 @@ class GatewayService(BaseInfrastructureService[GatewayConfig]):
         for listener, bound in ((private, operators), (public, users)):
             resources.push_async_callback(listener.cut)
             listener.begin(bound, self.ask_stop)
+        # First of all when it stops: whoever still waits is told so before connections close.
+        resources.callback(self._end_all)
 
     async def on_drain(self) -> None:
         """Refuse new connections; end what is in flight when its time is over."""
@@ -213,7 +215,8 @@ class GatewayService(BaseInfrastructureService[GatewayConfig]):
         self._links.discard(link)
 
     async def _close(self) -> None:
-        for link in self._links:
+        # A copy: a link that has become idle goes by itself meanwhile.
+        for link in tuple(self._links):
             await link.connection.client.close()
         self._links.clear()
         self._app = self._public = None

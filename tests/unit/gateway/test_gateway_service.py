@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -65,6 +66,10 @@ async def eventually(holds: Callable[[], Any]) -> None:
         return bool(holds())
 
     await until(look)
+
+
+def _has(engine: EngineDouble, requests: int) -> bool:
+    return len(engine.received) == requests
 
 
 async def ask(client: aiohttp.ClientSession, model: str, **more: Any) -> tuple[int, Any]:
@@ -226,3 +231,30 @@ async def test_a_second_signal_cuts_the_drain_short() -> None:
             assert not await answers(config.metrics.port)
             asking.cancel()
             await asyncio.wait([asking])
+
+
+async def test_a_drain_that_is_cut_short_answers_503_and_leaves_no_connection() -> None:
+    async with EngineDouble() as engine:
+        engine.script.hold = asyncio.Event()
+        config = config_of({"tiny": [engine.address]}, timeouts={"drain": 60})
+        service = GatewayService(config, key=Key(KEY))
+        await service.start()
+        url = f"http://127.0.0.1:{config.listen.port}"
+        async with aiohttp.ClientSession(url, headers=HEADERS) as client:
+            asking = []
+            for number in range(1, 5):
+                # Each goes over connections of its own, which are closed when it has ended.
+                timeouts = config.timeouts.model_dump() | {"request": 100.0 + number}
+                await service.reload(changed(config, timeouts=timeouts))
+                asking.append(asyncio.create_task(ask(client, "tiny")))
+                await eventually(partial(_has, engine, number))
+            service.ask_stop()
+            await service.lifecycle.wait_for(State.DRAINING)
+            service.ask_stop()
+            async with asyncio.timeout(10):
+                await service.lifecycle.wait_for(State.STOPPED)
+                answers = await asyncio.gather(*asking)
+        assert [(status, said["error"]["code"]) for status, said in answers] == [
+            (503, "shutting_down")
+        ] * 4
+        await eventually(lambda: not engine.connections)
