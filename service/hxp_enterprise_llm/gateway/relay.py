@@ -25,6 +25,8 @@ _DROPPED = frozenset(
 )
 # What a proxy in front of an engine, or a dying engine, says: another upstream may do better.
 _ANOTHER_TRY = frozenset({502, 503, 504})
+# The last: a name that cannot be asked for; nothing of a request can raise it.
+_UNREACHABLE = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, UnicodeError)
 _MAX_ERROR_BODY = 64 * 1024
 
 
@@ -97,7 +99,7 @@ class Relay:
     ) -> aiohttp.ClientResponse | None:
         try:
             return await self.client.send(upstream, exchange.path, headers, body)
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+        except _UNREACHABLE as error:
             self._count(upstream, reason(error))
             upstream.judge(reason(error))
             return None

@@ -150,6 +150,8 @@ class GatewayService(BaseInfrastructureService[GatewayConfig]):
             self.recover(f"model {model}")
         for task in self._watching:
             task.cancel()
+            # What a watch said of itself goes with it.
+            self.recover(task.get_name())
         self._show(built)
         if old.link is not built.link:
             self.background.once("end of old connections", partial(self._retire, old.link))
@@ -165,7 +167,7 @@ class GatewayService(BaseInfrastructureService[GatewayConfig]):
         for upstream in serving.upstreams.values():
             self._reflect(upstream)
         self._watching = [
-            self.background.keep(f"watch of {one.address}", partial(serving.watch, one))
+            self.background.keep(_watch_of(one), partial(serving.watch, one))
             for one in serving.upstreams.values()
         ]
 
@@ -220,6 +222,10 @@ class GatewayService(BaseInfrastructureService[GatewayConfig]):
             await link.connection.client.close()
         self._links.clear()
         self._app = self._public = None
+
+
+def _watch_of(upstream: Upstream) -> str:
+    return f"watch of {upstream.model} at {upstream.address}"
 
 
 def _ended(config: GatewayConfig) -> float:

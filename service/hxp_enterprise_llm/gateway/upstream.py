@@ -135,7 +135,7 @@ class Client:
                 return "" if good else f"health check answered {response.status}"
         except TimeoutError:
             return "health check timed out"
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError, ValueError) as error:
             return reason(error)
 
 
@@ -143,6 +143,8 @@ def reason(error: Exception) -> str:
     """Return a failed connection in words from a closed set, for logs, metrics and readiness."""
     if isinstance(error, TimeoutError):
         return "connection timed out"
+    if isinstance(error, ValueError):
+        return "no valid address"
     if isinstance(error, aiohttp.ClientConnectorError):
         return "connection refused" if _refused(error) else "cannot connect"
     return "connection broke"

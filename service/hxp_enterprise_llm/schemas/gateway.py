@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from hxp_enterprise_llm.schemas.base import Bytes, CitadelModel, Seconds
 from hxp_enterprise_llm.schemas.effect import Effect
-from hxp_enterprise_llm.schemas.text import Address, ServedName
+from hxp_enterprise_llm.schemas.text import Address, ServedName, check_address
 
-UpstreamAddress = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.-]+:[0-9]{1,5}$")]
+
+def _check_upstream(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    check_address(host.removesuffix("."))
+    if not 1 <= int(port) <= 65535:
+        raise ValueError("write a port from 1 to 65535")
+    return value
+
+
+UpstreamAddress = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9.-]+:[0-9]{1,5}$"),
+    AfterValidator(_check_upstream),
+]
 CredentialName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]+$")]
 Task = Literal["generate", "embed"]
 LogLevel = Literal["debug", "info", "warning", "error"]

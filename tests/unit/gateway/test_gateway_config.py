@@ -57,6 +57,20 @@ def test_every_fault_is_named_and_no_value_is_shown(tmp_path: Path) -> None:
     assert "canary-value" not in shown
 
 
+@pytest.mark.parametrize(
+    "upstream", ["a..b:80", ".a:80", "-a:80", f"{'a' * 64}:80", "1.2.3:80", "a:0", "a:65536", "a:"]
+)
+def test_an_upstream_that_nobody_could_connect_to_is_refused(tmp_path: Path, upstream: str) -> None:
+    with pytest.raises(RefusedError, match=r"models\.org/tiny\.upstreams\.0"):
+        load(written(tmp_path, GOOD.replace("10.0.0.2:8201", upstream)))
+
+
+@pytest.mark.parametrize("upstream", ["a:1", "10.0.0.2:65535", "engine-2.internal.:8201"])
+def test_an_upstream_is_an_address_or_a_name_and_a_port(tmp_path: Path, upstream: str) -> None:
+    config = load(written(tmp_path, GOOD.replace("10.0.0.2:8201", upstream)))
+    assert config.models["org/tiny"].upstreams[0] == upstream
+
+
 @pytest.mark.parametrize("text", ["", "[]", "a: [", "key: \xff"])
 def test_what_is_no_document_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "gateway.yaml"

@@ -15,7 +15,8 @@ from hxp_enterprise_llm.core.exceptions import InvalidConfigurationError
 from hxp_enterprise_llm.core.lifecycle import State
 from hxp_enterprise_llm.gateway.keys import Key
 from hxp_enterprise_llm.gateway.server import GatewayService
-from hxp_enterprise_llm.schemas.gateway import GatewayConfig
+from hxp_enterprise_llm.gateway.upstream import Client
+from hxp_enterprise_llm.schemas.gateway import GatewayConfig, ServedModel
 from hxp_enterprise_llm.testing.connections import Manner, answers, bad_server, free_port
 from hxp_enterprise_llm.testing.engine import EngineDouble
 from hxp_enterprise_llm.testing.gateway import HEADERS, KEY
@@ -258,3 +259,43 @@ async def test_a_drain_that_is_cut_short_answers_503_and_leaves_no_connection() 
             (503, "shutting_down")
         ] * 4
         await eventually(lambda: not engine.connections)
+
+
+def unvalidated(config: GatewayConfig, *upstreams: str) -> GatewayConfig:
+    """Return a configuration with engines as no file may name them."""
+    models = {"tiny": ServedModel.model_construct(upstreams=upstreams, task=None)}
+    return config.model_copy(update={"models": models})
+
+
+async def test_a_name_that_cannot_be_asked_for_is_a_fault_of_its_engine_not_of_the_gateway(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config = unvalidated(config_of({}), "a..b:80")
+    async with running(config) as (service, client):
+        _, document = await readiness(client)
+        assert document["models"]["tiny"]["fault"] == "no valid address"
+        assert service.causes == {"model tiny": "no valid address"}
+
+    async def well(*_: object) -> str:
+        return ""
+
+    monkeypatch.setattr(Client, "look", well)
+    async with running(config) as (_, client):
+        status, document = await ask(client, "tiny")
+        assert (status, document["error"]["code"]) == (503, "upstream_unavailable")
+
+
+async def test_what_a_watch_says_of_itself_goes_with_it_and_names_its_model(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def broken(*_: object) -> str:
+        raise ZeroDivisionError
+
+    config = config_of({"tiny": ["127.0.0.1:9"], "big": ["127.0.0.1:9"]})
+    monkeypatch.setattr(Client, "look", broken)
+    async with running(config) as (service, _):
+        watches = {"watch of tiny at 127.0.0.1:9", "watch of big at 127.0.0.1:9"}
+        await eventually(lambda: watches <= service.causes.keys())
+        await service.reload(changed(config, models={}))
+        assert service.causes == {}
+        assert service.state is State.READY
