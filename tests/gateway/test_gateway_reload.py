@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -99,6 +101,34 @@ async def test_the_level_of_the_log_is_taken_while_it_runs(
             assert response.status == 200
     (line,) = await gateway.logged("request", 1)
     assert line["request_id"] == "loud"
+
+
+# A worker that is told to read its file again between its first look at it and its start.
+EARLY = """
+import os, pathlib, signal, sys
+from hxp_enterprise_llm.gateway import __main__, keys
+
+read = keys.read
+
+def told(*arguments, **options):
+    file = pathlib.Path(sys.argv[sys.argv.index("--config") + 1])
+    file.write_text(file.read_text().replace("tiny", "later"))
+    os.kill(os.getpid(), signal.SIGHUP)
+    return read(*arguments, **options)
+
+keys.read = told
+sys.exit(__main__.main())
+"""
+
+
+async def test_a_worker_that_is_told_while_it_starts_neither_dies_nor_forgets_it(
+    tmp_path: Path, engine: EngineDouble
+) -> None:
+    program = (sys.executable, "-c", EARLY)
+    named = {"tiny": [engine.address]}
+    async with running_gateway(tmp_path, named, program=program) as gateway:
+        await gateway.logged("configuration.applied", 2)
+        assert await models(gateway) == ["later"]
 
 
 async def test_two_workers_take_the_same_file(tmp_path: Any, engine: EngineDouble) -> None:

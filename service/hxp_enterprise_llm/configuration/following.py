@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from hxp_enterprise_llm.configuration.manager import ConfigurationManager
 from hxp_enterprise_llm.configuration.phases import StaleError
+from hxp_enterprise_llm.configuration.watcher import unheard
 from hxp_enterprise_llm.core.health import Check
 from hxp_enterprise_llm.core.service import BaseService
 
@@ -38,6 +39,8 @@ async def serve(
             check = partial(_followed, watching, manager)
             service.checks.add(Check("configuration", check, critical=False))
             stack.callback(watching.cancel)
+        else:
+            stack.enter_context(unheard())
         await service.run_until_signal()
 
 

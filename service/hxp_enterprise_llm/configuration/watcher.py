@@ -6,7 +6,8 @@ import asyncio
 import hashlib
 import os
 import signal
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -140,6 +141,16 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
+@contextmanager
+def unheard() -> Iterator[None]:
+    """Let SIGHUP do nothing, where nobody hears it: by itself it would end the process."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 class Watcher:
     """Calls back when something may have changed; events that come meanwhile are one.
 
@@ -181,6 +192,8 @@ class Watcher:
         loop = asyncio.get_running_loop()
         if self._settings.signal:
             loop.add_signal_handler(signal.SIGHUP, self.look, "signal")
+            # One that came while the process started was held back: it is heard now.
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._lasting("work", self._work))

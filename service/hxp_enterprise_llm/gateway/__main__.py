@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import closing
@@ -40,6 +41,8 @@ def serve(config: Path, *, worker: int, check: bool) -> int:
 
         load(config)
         return 0
+    # It waits for the worker to hear it; until then it would end the process.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     import uvloop
 
     from hxp_enterprise_llm.gateway.process import run

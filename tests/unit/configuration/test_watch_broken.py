@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from hxp_enterprise_llm.configuration.phases import StaleError
 from hxp_enterprise_llm.configuration.sources.files import FileSource
 from hxp_enterprise_llm.configuration.sources.memory import MemorySource
 from hxp_enterprise_llm.configuration.watcher import Watcher
+from hxp_enterprise_llm.core.lifecycle import State
 from hxp_enterprise_llm.testing.waiting import until
 from hxp_enterprise_llm.utilities.files import write_atomic
 from hxp_enterprise_llm.utilities.retry import Retrier, RetryPolicy
@@ -93,3 +96,34 @@ async def test_a_service_whose_watcher_ended_is_not_healthy(
     await until(told)
     serving.cancel()
     await asyncio.gather(serving, return_exceptions=True)
+
+
+async def test_a_service_that_does_not_follow_its_file_outlives_sighup() -> None:
+    manager = ConfigurationManager(DemoConfig, [MemorySource("overrides", {"steps": 1})])
+    service = DemoService((await manager.load()).config)
+    serving = asyncio.create_task(serve(service, manager, follow=False))
+    await service.lifecycle.wait_for(State.READY)
+    os.kill(os.getpid(), signal.SIGHUP)
+    service.ask_stop()
+    await asyncio.wait_for(serving, 10)
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+
+
+EARLY = """
+import os, signal, sys
+from hxp_enterprise_llm.{package} import __main__, process
+
+async def run(*_):
+    os.kill(os.getpid(), signal.SIGHUP)
+    print("serves")
+
+process.run = run
+sys.exit(__main__.main(["--config", "none.yaml"]))
+"""
+
+
+@pytest.mark.parametrize("package", ["gateway", "configuration.service"])
+def test_a_process_that_nobody_listens_in_yet_outlives_sighup(package: str) -> None:
+    program = [sys.executable, "-c", EARLY.format(package=package)]
+    done = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "serves\n", "")

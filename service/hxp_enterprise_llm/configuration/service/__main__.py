@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import closing
@@ -45,6 +46,8 @@ def serve(config: Path, *, check: bool) -> int:
     if check:
         asyncio.run(load(config))
         return 0
+    # It waits for the service to hear it; until then it would end the process.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     import uvloop
 
     from hxp_enterprise_llm.configuration.service.process import run
