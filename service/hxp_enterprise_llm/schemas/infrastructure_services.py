@@ -90,7 +90,7 @@ class Configuration(WrittenModel):
     secret_management: Annotated[Literal[True], Effect.DANGEROUS] = Field(
         default=True, description="Secrets are always references."
     )
-    backup_enabled: Annotated[bool, Effect.LIVE] = Field(
+    backup_enabled: Annotated[bool, Effect.RESTART] = Field(
         default=True, description="Whether older revisions are kept, and backed up each day."
     )
     key: Annotated[SecretReference, Effect.DANGEROUS] = Field(

@@ -43,6 +43,7 @@ def test_every_section_at_the_top_of_an_environment_declares_its_own() -> None:
         (("infrastructure_services", "api_gateway", "timeout"), Effect.DRAIN),
         (("infrastructure_services", "api_gateway", "rate_limit_rps"), Effect.LIVE),
         (("infrastructure_services", "configuration", "hot_reload"), Effect.RESTART),
+        (("infrastructure_services", "configuration", "backup_enabled"), Effect.RESTART),
         (("infrastructure_services", "api_gateway", "key"), Effect.DANGEROUS),
         (("infrastructure_services", "storage", "data_storage_path"), Effect.DANGEROUS),
         (("infrastructure_services", "storage", "compression_enabled"), Effect.LIVE),
