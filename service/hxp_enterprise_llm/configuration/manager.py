@@ -390,13 +390,13 @@ class ConfigurationManager(Generic[ModelT]):
         self._series.event(self.name, cause)
         if cause == "file":
             seen = await self._candidates.seen(self._sources)
-            failure = self._standing.failure
-            unread = failure is not None and failure.phase is Phase.READ
             # Files that could not be read are no others when they can.
-            if seen == self._seen and not unread:
+            if seen == self._seen and not self._standing.unread:
                 return
+        asked = cause == "signal"
         try:
-            await self._reload(f"noticed by {cause}", SYSTEM, None, asked=cause == "signal")
+            found = await self._reload(f"noticed by {cause}", SYSTEM, None, asked=asked)
+            self._standing.looked(found, asked=asked)
         except ReloadError:
             return
         except Exception:

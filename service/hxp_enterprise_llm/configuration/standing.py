@@ -54,6 +54,11 @@ class Standing:
         ok = failure is None and bool(self._number)
         return ManagerHealth(self.name, ok, self._revision, self._number, failure)
 
+    @property
+    def unread(self) -> bool:
+        """Return whether the sources could not be read when they were looked at last."""
+        return self.failure is not None and self.failure.phase is Phase.READ
+
     def watched(self, trouble: Exception | None) -> None:
         """Note why changes may not be noticed; None: they are."""
         self._unwatched = None
@@ -120,6 +125,15 @@ class Standing:
                 approver=reload.new.approver,
                 changed=[dotted(change.path) for change in reload.changes],
                 seconds=round(seconds, 4),
+            )
+
+    def looked(self, reload: Reload[Any], *, asked: bool) -> None:
+        """Answer who asked by hand, also where there was nothing to take."""
+        if asked and reload.outcome is Outcome.UNCHANGED:
+            self.log.info(
+                "configuration.unchanged",
+                revision=reload.new.revision,
+                number=reload.new.number,
             )
 
     def held(self) -> None:

@@ -307,6 +307,25 @@ async def test_sighup_reloads(file: Path) -> None:
     assert signal.getsignal(signal.SIGHUP) in {signal.SIG_DFL, signal.default_int_handler}
 
 
+async def test_sighup_is_answered_where_nothing_changed_and_other_looks_are_not(
+    file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+
+    def unchanged() -> list[Any]:
+        return [item for item in events(caplog) if item["event"] == "configuration.unchanged"]
+
+    async def answered() -> bool:
+        return bool(unchanged())
+
+    async with watching([FileSource(file)], files=False) as running:
+        await running.manager.noticed("poll")
+        assert not unchanged()
+        os.kill(os.getpid(), signal.SIGHUP)
+        await until(answered)
+        assert [item["number"] for item in unchanged()] == [1]
+
+
 @pytest.mark.feature("CH-01")
 async def test_hot_reload_is_on_unless_the_environment_says_otherwise(file: Path) -> None:
     assert Configuration().hot_reload is True
