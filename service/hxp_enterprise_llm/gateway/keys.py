@@ -57,7 +57,11 @@ def read(
     try:
         value = (Path(folder) / name).read_text("ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise CitadelError(f"credential {name} cannot be read: {error}") from None
+        why = error.strerror if isinstance(error, OSError) else "it is not plain text"
+        raise CitadelError(
+            f"credential {name} cannot be read from {folder}: {why}",
+            next_step=f"Put the key into the file `{name}` there, which the gateway may read.",
+        ) from None
     if len(value) < _MIN_LENGTH or not value.isprintable() or " " in value:
         raise CitadelError(
             f"credential {name} is not a key",

@@ -56,5 +56,8 @@ def test_a_credential_that_is_no_key_is_refused_unseen(tmp_path: Path, content: 
 def test_a_missing_credential_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(CitadelError, match="CREDENTIALS_DIRECTORY is not set"):
         read("key", {})
-    with pytest.raises(CitadelError, match="cannot be read"):
-        read("key", {"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    (tmp_path / "odd").write_bytes(b"\xff" * 20)
+    for name, why in (("key", "No such file"), ("odd", "it is not plain text")):
+        with pytest.raises(CitadelError, match=f"{name} cannot be read .*: {why}") as caught:
+            read(name, {"CREDENTIALS_DIRECTORY": str(tmp_path)})
+        assert f"Put the key into the file `{name}` there" in caught.value.next_step
