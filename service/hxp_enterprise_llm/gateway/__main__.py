@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m hxp_enterprise_llm.gateway", description="Serve the gateway."
     )
     parser.add_argument("--config", type=Path, required=True, help="path of gateway.yaml")
-    parser.add_argument("--worker", type=int, default=1, help="number of this worker, from 1")
+    parser.add_argument("--worker", type=_number, default=1, help="number of this worker, from 1")
     parser.add_argument("--check", action="store_true", help="only validate the file")
     given = parser.parse_args(arguments)
     try:
@@ -27,6 +27,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CitadelError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError("write a number from 1")
+    return int(text)
 
 
 def serve(config: Path, *, worker: int, check: bool) -> int:

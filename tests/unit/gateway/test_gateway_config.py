@@ -89,3 +89,11 @@ def test_check_exits_3_on_a_bad_file_and_0_on_a_good_one(
     assert "none.yaml:1\n" in shown.err
     assert "No such file" in shown.err
     assert shown.out == ""
+
+
+def test_workers_are_counted_from_1(capsys: pytest.CaptureFixture[str]) -> None:
+    for number in ("0", "-1", "one"):
+        with pytest.raises(SystemExit) as ended:
+            main(["--config", "none.yaml", f"--worker={number}", "--check"])
+        assert ended.value.code == 2
+        assert "argument --worker: write a number from 1" in capsys.readouterr().err
