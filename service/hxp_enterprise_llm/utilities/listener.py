@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -12,6 +13,13 @@ import uvicorn
 
 from hxp_enterprise_llm.core.exceptions import CitadelError, FaultDomain
 from hxp_enterprise_llm.schemas.gateway import Listen
+
+_LAST_PORT = 65535
+_NO_ADDRESS = "Write an address of this machine in the configuration."
+_NEXT_STEPS = {
+    errno.EADDRINUSE: "Stop what holds the port, or change the port in the configuration.",
+    errno.EACCES: "Write a port from 1024 in the configuration: this account may use no lower one.",
+}
 
 
 class ListenError(CitadelError):
@@ -30,19 +38,25 @@ def bind(where: Listen, *, offset: int = 0, shared: bool = False) -> socket.sock
         shared: Whether it takes connections beside sockets of other processes on the same port.
 
     Raises:
-        ListenError: The port is taken.
+        ListenError: The port is taken, or there is no such port or address here.
     """
+    port = where.port + offset
+    if port > _LAST_PORT:
+        raise ListenError(
+            f"cannot listen on {where.host}:{port}: the last port is {_LAST_PORT}",
+            next_step=f"Write a port up to {_LAST_PORT - offset} in the configuration.",
+        )
     bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if shared:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
-        bound.bind((where.host, where.port + offset))
+        bound.bind((where.host, port))
     except OSError as error:
         bound.close()
         raise ListenError(
-            f"cannot listen on {where.host}:{where.port + offset}: {error.strerror}",
-            next_step="Stop what holds the port, or change the port in the configuration.",
+            f"cannot listen on {where.host}:{port}: {error.strerror}",
+            next_step=_NEXT_STEPS.get(error.errno or 0, _NO_ADDRESS),
         ) from None
     return bound
 

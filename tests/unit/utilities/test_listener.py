@@ -59,6 +59,16 @@ def test_a_taken_port_is_an_error_that_names_it_and_says_what_to_do() -> None:
         assert caught.value.domain is FaultDomain.HOST
 
 
+def test_a_port_or_an_address_that_is_not_there_has_a_next_step_of_its_own() -> None:
+    with pytest.raises(ListenError, match=f"on {LOCAL}:65536: the last port is 65535") as caught:
+        bind(Listen(host=LOCAL, port=65534), offset=2)
+    assert "a port up to 65533" in caught.value.next_step
+    # A documentation network: no machine has it.
+    with pytest.raises(ListenError, match=r"on 192\.0\.2\.1:") as caught:
+        bind(Listen(host="192.0.2.1", port=free_port()))
+    assert caught.value.next_step == "Write an address of this machine in the configuration."
+
+
 def test_shared_sockets_stand_beside_each_other_and_an_offset_moves_the_port() -> None:
     where = Listen(host=LOCAL, port=free_port(2))
     with bind(where, shared=True) as one, bind(where, shared=True) as other:
