@@ -213,28 +213,7 @@ async def test_a_prepared_configuration_that_is_abandoned_leaves_no_connections(
             assert service.config == config
 
 
-async def test_a_second_signal_cuts_the_drain_short() -> None:
-    async with EngineDouble() as engine:
-        engine.script.hold = asyncio.Event()
-        config = config_of({"tiny": [engine.address]}, timeouts={"drain": 60})
-        service = GatewayService(config, key=Key(KEY))
-        await service.start()
-        url = f"http://127.0.0.1:{config.listen.port}"
-        async with aiohttp.ClientSession(url, headers=HEADERS) as client:
-            asking = asyncio.create_task(ask(client, "tiny"))
-            await eventually(lambda: engine.received)
-            service.ask_stop()
-            await service.lifecycle.wait_for(State.DRAINING)
-            assert not asking.done()
-            service.ask_stop()
-            async with asyncio.timeout(10):
-                await service.lifecycle.wait_for(State.STOPPED)
-            assert not await answers(config.metrics.port)
-            asking.cancel()
-            await asyncio.wait([asking])
-
-
-async def test_a_drain_that_is_cut_short_answers_503_and_leaves_no_connection() -> None:
+async def test_a_second_signal_cuts_the_drain_short_answers_503_and_leaves_no_connection() -> None:
     async with EngineDouble() as engine:
         engine.script.hold = asyncio.Event()
         config = config_of({"tiny": [engine.address]}, timeouts={"drain": 60})
@@ -251,11 +230,13 @@ async def test_a_drain_that_is_cut_short_answers_503_and_leaves_no_connection() 
                 await eventually(partial(_has, engine, number))
             service.ask_stop()
             await service.lifecycle.wait_for(State.DRAINING)
+            assert not any(task.done() for task in asking)
             service.ask_stop()
             async with asyncio.timeout(10):
                 await service.lifecycle.wait_for(State.STOPPED)
-                answers = await asyncio.gather(*asking)
-        assert [(status, said["error"]["code"]) for status, said in answers] == [
+                said = await asyncio.gather(*asking)
+            assert not await answers(config.metrics.port)
+        assert [(status, body["error"]["code"]) for status, body in said] == [
             (503, "shutting_down")
         ] * 4
         await eventually(lambda: not engine.connections)

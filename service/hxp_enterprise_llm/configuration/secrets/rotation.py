@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Protocol
 
 from hxp_enterprise_llm.configuration.secrets.backends.base import Backend, Keyed, SecretInfo
 from hxp_enterprise_llm.configuration.secrets.keyring import SKEW
@@ -114,17 +113,9 @@ async def aged(backend: Backend, every: timedelta, now: datetime) -> Ages:
     return found
 
 
-class Looks(Protocol):
-    """What knows the due list and keeps its metric."""
-
-    async def look(self, addresses: Iterable[str] = ()) -> Ages:
-        """Return the due list."""
-
-
 async def keep_counted(
-    manager: Looks,
+    look: Callable[[], Awaitable[Ages]],
     *,
-    addresses: Iterable[str] = (),
     every: float = 3600.0,
     told: Callable[[Exception | None], None] = lambda _error: None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -132,16 +123,14 @@ async def keep_counted(
     """Keep the metric of what is due fresh until cancelled, for services.
 
     Args:
-        manager: The secret manager.
-        addresses: What to look at beside the secrets of its local backends.
+        look: Looks at all ages and shows them.
         every: Seconds between two looks.
         told: Takes None after a look, or its error; the next look is taken all the same.
         sleep: Waits.
     """
-    watched = tuple(addresses)
     while True:
         try:
-            await manager.look(watched)
+            await look()
         except (CitadelError, OSError) as error:
             told(error)
         else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
@@ -38,7 +37,7 @@ class AgeWatch:
         self._series = AgeSeries(registry)
         self._policy, self._clock = policy or SecretPolicy(), clock
 
-    async def look(self, addresses: Iterable[str] = ()) -> Ages:  # noqa: ARG002
+    async def look(self) -> Ages:
         """Look at all ages and show them.
 
         Raises:

@@ -279,7 +279,7 @@ class ConfigurationService(BaseInfrastructureService[ConfigurationServiceConfig]
             else:
                 self.degrade("secret ages", self.faults.report(error, "look at secrets").message)
 
-        self.background.keep("secret ages", partial(keep_counted, watch, told=told))
+        self.background.keep("secret ages", partial(keep_counted, watch.look, told=told))
 
     async def _follow(self, documents: Documents) -> None:
         while True:
